@@ -1,0 +1,1 @@
+"""Sources of carbon intensity, each as two pure functions."""

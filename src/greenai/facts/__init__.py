@@ -1,0 +1,1 @@
+"""Packaged facts, each dated and cited (see README.md in this folder)."""

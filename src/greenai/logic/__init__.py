@@ -1,0 +1,1 @@
+"""Verbs: pure functions of nouns; no I/O and no clock."""

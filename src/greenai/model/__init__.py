@@ -1,0 +1,1 @@
+"""Nouns: frozen records with units in their names."""

@@ -1,0 +1,91 @@
+"""What is asked of the grid and what comes back: the nouns between the chain, the doors and the providers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from greenai.model.series import IntensitySeries
+
+Purpose = Literal["forecast", "observed"]
+ChainStep = Literal["live", "fresh-archive", "old-archive", "climatology", "annual", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """The intensity of `zone` over [start_at, end_at), as seen at `now_at`.
+
+    purpose "forecast": what is expected, for planning. "observed": what was
+    measured, for settling; a provider answers only with what has been published.
+    """
+
+    zone: str
+    start_at: datetime
+    end_at: datetime
+    now_at: datetime
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Base URL and secret of one service, from settings. The key never shows in a repr."""
+
+    base_url: str = ""
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One read of the outside world. The URL's scheme names the door.
+
+    http, https: the network door; file: a file on this machine; package: a
+    packaged fact (package:climatology.csv); data: the payload itself.
+    Headers may hold secrets and are never archived.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """One answer of the outside world, as archived."""
+
+    url: str
+    body: bytes = field(repr=False)
+    sha256: str
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A source of intensity: two pure functions and what it covers.
+
+    `covers(zone)`; `requests(query, access)` gives the reads needed, in order;
+    `parse(payloads, query)` gives the longest gapless series that holds
+    query.start_at, and raises ProviderBadData when there is none.
+    `live` is False for packaged facts: they never need the network.
+    """
+
+    name: str
+    title: str
+    live: bool
+    covers: Callable[[str], bool]
+    requests: Callable[[Query, Access], Sequence[Request]]
+    parse: Callable[[Sequence[Payload], Query], IntensitySeries]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A series, the step of the fallback chain that gave it, and why the steps before it did not.
+
+    `series` is None only at the last step: nothing known, run now.
+    """
+
+    series: IntensitySeries | None
+    step: ChainStep
+    fallback_reason: str | None
+    payloads: tuple[Payload, ...] = ()
+    query: Query

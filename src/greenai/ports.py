@@ -1,0 +1,105 @@
+"""What the engine asks of the world. Every door implements one of these; tests pass fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from greenai.model.energy import EnergySample, EnergyTrace, MeterInfo
+from greenai.model.evidence import Record, RecordType
+from greenai.model.intensity import Payload, Query, Request
+
+
+class Clock(Protocol):
+    """Time, and waiting for it."""
+
+    def now(self) -> datetime:
+        """The present moment, UTC."""
+        ...
+
+    def wait_until(self, moment: datetime) -> None:
+        """Return at `moment` by the wall clock, also after a clock jump or suspend; KeyboardInterrupt passes through."""
+        ...
+
+
+class Door(Protocol):
+    """The way to the outside: network, files, packaged facts."""
+
+    def fetch(self, request: Request) -> Payload:
+        """Read once, with time-outs and retries; raises ProviderError or InputError."""
+        ...
+
+
+class Archive(Protocol):
+    """Every response ever read, by hash: cache, audit trail, measure of forecast skill."""
+
+    def keep(self, provider: str, query: Query, payloads: Sequence[Payload]) -> None:
+        """Store one answer (all its payloads together) durably."""
+        ...
+
+    def answers(self, provider: str, zone: str, purpose: str, not_after: datetime) -> Iterator[tuple[Query, tuple[Payload, ...]]]:
+        """Stored answers for a zone fetched up to `not_after`, newest first."""
+        ...
+
+    def payload(self, sha256: str) -> Payload | None:
+        """One stored body by its hash."""
+        ...
+
+
+class Ledger(Protocol):
+    """The append-only, hash-chained record."""
+
+    def append(self, type: RecordType, payload: Mapping[str, Any], at: datetime) -> Record:  # noqa: A002
+        """Write one record durably and return it; raises StoreError and leaves the ledger whole."""
+        ...
+
+    def records(self) -> Iterator[Record]:
+        """All records in order."""
+        ...
+
+
+class Meter(Protocol):
+    """One source of energy readings."""
+
+    info: MeterInfo
+
+    def read(self) -> Sequence[EnergySample]:
+        """Cumulative joules now; raises MeterUnavailable. Never blocks for long."""
+        ...
+
+
+class Metering(Protocol):
+    """A running measurement of one job."""
+
+    def start(self) -> None:
+        """First read; the sampler runs from here."""
+        ...
+
+    def watch(self, pid: int) -> None:
+        """Attribute CPU time to this process and its descendants."""
+        ...
+
+    def stop(self) -> EnergyTrace:
+        """Last read; joins the sampler first. Idempotent."""
+        ...
+
+
+class Executor(Protocol):
+    """Where commands run. A handle is a string that survives restarts."""
+
+    def launch(self, command: Sequence[str], run_id: str, env: Mapping[str, str]) -> str:
+        """Start once per run_id and return its handle."""
+        ...
+
+    def wait(self, handle: str) -> int:
+        """Block until the command ends; its exit code, 128+n for signal n."""
+        ...
+
+
+class Listener(Protocol):
+    """Told of each record written; its failure is recorded, never fatal."""
+
+    def __call__(self, record: Record) -> None:
+        """Handle one record."""
+        ...
