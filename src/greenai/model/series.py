@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -176,7 +177,7 @@ def series_from_rows(
         raise SeriesError(f"no rows for zone {zone}")
     by_start = dict(rows)
     starts = sorted(by_start)
-    for earlier, later in zip(starts, starts[1:], strict=False):
+    for earlier, later in pairwise(starts):
         if later - earlier != step:
             raise SeriesGap(f"zone {zone}: a slot is missing between {iso_utc(earlier)} and {iso_utc(later)} (step {step})")
     return IntensitySeries(
