@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Renew the lock files from pyproject.toml (needs uv). `bash scripts/lock.sh --upgrade` takes newer versions.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+lock() { uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header "$@"; }
+
+lock "$@" pyproject.toml --extra gpu --group build --output-file requirements.lock
+lock "$@" pyproject.toml --extra gpu --group dev --constraint requirements.lock --output-file requirements-dev.lock
+lock "$@" pyproject.toml --extra codecarbon --constraint requirements-dev.lock --output-file requirements-codecarbon.lock
