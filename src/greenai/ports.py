@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from greenai.model.energy import EnergySample, EnergyTrace, MeterInfo
-from greenai.model.evidence import Record, RecordType
+from greenai.model.evidence import Head, Record, RecordType
 from greenai.model.intensity import Payload, Query, Request
 
 
@@ -55,7 +55,43 @@ class Ledger(Protocol):
         ...
 
     def records(self) -> Iterator[Record]:
-        """All records in order."""
+        """All records in order; raises EvidenceDamaged at a line that is no record."""
+        ...
+
+    def lines(self) -> Iterator[bytes]:
+        """The complete lines as they stand, newline excluded, for whoever verifies them."""
+        ...
+
+    def head(self) -> Head | None:
+        """The last record as written beside the ledger, None when that is absent; raises EvidenceDamaged."""
+        ...
+
+
+class RunSpool(Protocol):
+    """The samples of one run, held by one live process."""
+
+    def write(self, line: bytes) -> None:
+        """Append one line so that it survives the process; raises StoreError and leaves whole lines."""
+        ...
+
+    def close(self) -> None:
+        """Make it durable and give up the claim. Idempotent."""
+        ...
+
+
+class RunStore(Protocol):
+    """The directory of each run."""
+
+    def claim(self, run_id: str) -> RunSpool | None:
+        """Take a run for this process; None while another live process holds it. Raises StoreError."""
+        ...
+
+    def body(self, run_id: str) -> bytes:
+        """The samples as they stand, empty when there are none."""
+        ...
+
+    def run_ids(self) -> tuple[str, ...]:
+        """Every run that has a directory, sorted."""
         ...
 
 

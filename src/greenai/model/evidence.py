@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 import rfc8785
 
+from greenai.model.footprint import Embodied
 from greenai.model.units import iso_utc
+from greenai.model.zone import Place
 
 RecordType = Literal["decision", "run_started", "run_ended", "evidence", "settlement", "interrupted", "note"]
 
@@ -32,6 +35,49 @@ class Record:
     payload: Mapping[str, Any]
     prev_sha256: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What ledger.head says of the ledger's last record: a ledger that ends before it has lost rows."""
+
+    seq: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What one run's evidence rests on, its energy and the grid aside.
+
+    `runnable_at` is the first moment the job could have started; `latest_start_at`
+    the last one its limits allowed, None where nobody set a limit. `started_at`
+    is None until the command is launched, `ended_at` until it has ended; `exit_code`
+    stays None when nobody saw the end. R of the SCI is `count` units named by `per`.
+    `hold_w` is what reserved hardware draws while the job waits. `threshold_g_per_kwh`
+    is the limit the user gave to a threshold policy. `samples_sha256` is the hash
+    of the spooled samples. `simulated` marks a run whose intensities are not those
+    of its time and place, such as an hour-of-day table.
+    """
+
+    run_id: str
+    command: tuple[str, ...]
+    runnable_at: datetime
+    latest_start_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    place: Place
+    embodied: Embodied | None = None
+    per: str = "run"
+    count: float = 1.0
+    hold_w: float = 0.0
+    threshold_g_per_kwh: float | None = None
+    decision: Mapping[str, Any] | None = None
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    machine: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    version: str
+    samples_sha256: str = ""
+    simulated: bool = False
 
 
 def canonical(value: Any) -> bytes:
