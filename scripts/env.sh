@@ -34,16 +34,20 @@ find_python() {
 Or name one: GREENAI_PYTHON=/path/to/python3.12 bash $0"
 }
 
-# The packages of a lock file, exactly, each checked against its hash.
-install_lock() {
-  "$PY" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$1" ||
-    die "The packages of $1 could not be installed (see above). Is the package registry reachable?"
+# Install with uv where it works (seconds), else with pip (a minute). Arguments are those both understand.
+install() {
+  if uv --version >/dev/null 2>&1; then
+    uv pip install --quiet --python "$PY" "$@" && return 0
+    say "uv could not install this; trying pip."
+  fi
+  "$PY" -m pip --version >/dev/null 2>&1 || "$PY" -m ensurepip >/dev/null || return 1
+  "$PY" -m pip install -qq --disable-pip-version-check --no-input "$@"
 }
 
-install_self() {
-  "$PY" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e . ||
-    die "greenai itself could not be installed (see above)."
-}
+# The packages of a lock file, exactly, each checked against its hash.
+install_lock() { install --require-hashes -r "$1"; }
+
+install_self() { install --no-deps --no-build-isolation -e . || die "greenai itself could not be installed (see above)."; }
 
 # Make or renew environment $1 from lock $2. The stamp is written last, so a broken-off install is done again.
 # An environment without a stamp was not made here: it is added to, never deleted.
@@ -62,8 +66,7 @@ prepare_env() {
       "$python" -m venv --clear "$dir" || die "$python could not make $dir."
       : >"$stamp"
     fi
-    "$PY" -m pip --version >/dev/null 2>&1 || "$PY" -m ensurepip >/dev/null || die "$dir has no pip."
-    install_lock "$lock"
+    install_lock "$lock" || die "The packages of $lock could not be installed (see above). Is the package registry reachable?"
     install_self
     printf '%s\n%s\n' "$key" "$self_key" >"$stamp"
   elif [ "$(sed -n 2p "$stamp")" != "$self_key" ]; then
