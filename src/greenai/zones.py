@@ -1,0 +1,102 @@
+"""The grid zone a machine is probably in: the country of its time zone. No network is asked.
+
+The tables are tzdata's: zone.tab names the country of each time zone, tzdata.zi
+the current name behind each old one ("Asia/Calcutta"). A time zone of no
+country, such as UTC, gives the world's mean, which is flat: nobody is told to
+wait on a guess.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+WORLD: Final = "WORLD"
+
+_NAMES_ANOTHER_COUNTRY = frozenset(
+    {"CET", "EET", "EST", "HST", "MET", "MST", "WET", "Iceland", "Africa/Asmera", "Africa/Timbuktu", "America/Coral_Harbour"}
+    | {"America/Virgin", "Antarctica/South_Pole", "Atlantic/Jan_Mayen", "Pacific/Ponape", "Pacific/Truk", "Pacific/Yap"}
+)
+"""Old names that tzdata points at a time zone of another country: "Iceland" at Africa/Abidjan, "EST" at America/Panama.
+
+Found by comparing each link's name with zone1970.tab (tzdata 2026).
+"""
+
+
+def country_of_timezone(name: str) -> str | None:
+    """ISO 3166 code of the country a time zone belongs to, None if it belongs to none: "Europe/London" -> "GB"."""
+    countries = _countries()
+    if name in countries:
+        return countries[name]
+    if name in _NAMES_ANOTHER_COUNTRY:
+        return None
+    return countries.get(_current_name(name))
+
+
+def timezone_name(environ: Mapping[str, str]) -> str | None:
+    """The IANA name of the machine's time zone: TZ if set, else the system's; None if it has no such name."""
+    if "TZ" in environ:
+        name = environ["TZ"].removeprefix(":")
+        return "UTC" if not name else name if _zone(name) else None
+    import tzlocal
+
+    with warnings.catch_warnings():
+        # Without any configuration tzlocal warns and answers UTC: the answer says the same.
+        warnings.simplefilter("ignore")
+        try:
+            name = tzlocal.get_localzone_name()
+        except (LookupError, OSError, ValueError):
+            return None
+    return name if name and _zone(name) else None
+
+
+def local_timezone(environ: Mapping[str, str]) -> tzinfo:
+    """The machine's time zone, for reading and showing times.
+
+    One without an IANA name (TZ=EST5EDT,M3.2.0,M11.1.0) has the offset of this moment.
+    """
+    name = timezone_name(environ)
+    zone = _zone(name) if name else None
+    return zone or datetime.now(UTC).astimezone().tzinfo or UTC
+
+
+def default_zone(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The grid zone when none is set, and the words that say where it comes from."""
+    name = timezone_name(environ)
+    if name is None:
+        return WORLD, "the world's mean: the machine's time zone has no name"
+    country = country_of_timezone(name)
+    if country is None:
+        return WORLD, f"the world's mean: no country is known for the time zone {name}"
+    return country, f"from the time zone {name}"
+
+
+def _countries() -> dict[str, str]:
+    rows = (line.split("\t") for line in _table("zone.tab") if not line.startswith("#"))
+    return {row[2]: row[0] for row in rows}
+
+
+def _current_name(name: str) -> str:
+    """What tzdata calls this time zone now; a name that is current or unknown stays."""
+    ending = f" {name}"
+    return next((line.split()[1] for line in _table("tzdata.zi") if line.startswith("L ") and line.endswith(ending)), name)
+
+
+def _table(name: str) -> list[str]:
+    from importlib.resources import files
+
+    return files("tzdata").joinpath("zoneinfo", name).read_text(encoding="utf-8").splitlines()
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (LookupError, OSError, ValueError):
+        return None
