@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# All checks and tests. A failing step stops the run with its name.
+#   bash test.sh            everything (what CI runs)
+#   bash test.sh --quick    the inner loop: linters, types, contracts and the fast tests
+# Further arguments go to pytest:  bash test.sh --quick -k planner
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. scripts/env.sh
+
+QUICK=""
+if [ "${1:-}" = --quick ]; then QUICK=yes; shift; fi
+case "${1:-}" in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+
+UNTESTED=() # what this machine could not test, said again at the end
+STEP="set-up"
+LOG="$(mktemp)"
+finish() {
+  local code=$?
+  rm -f "$LOG"
+  if [ "$code" != 0 ]; then printf '\nFAILED: %s (exit %d)\n' "$STEP" "$code" >&2; fi
+}
+trap finish EXIT
+
+step() { # step NAME COMMAND...: run it and say how long it took; a failure anywhere inside ends the run (set -e)
+  local begun=$SECONDS
+  STEP="$1"; shift
+  printf '\n=== %s\n' "$STEP"
+  "$@"
+  printf -- '--- %s: %d s\n' "$STEP" $((SECONDS - begun))
+}
+
+untested() { UNTESTED+=("$1"); printf '\n!!! NOT TESTED HERE: %s\n' "$1"; }
+
+codecarbon_installed() { # the real library, in its own step: it brings pandas and 200 MB
+  "$PY" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("codecarbon"))' && return 0
+  install_lock requirements-codecarbon.lock || untested "the CodeCarbon adapter against the real library (it could not be installed)"
+}
+
+docs() { "$PY" -m sphinx -W --keep-going -q -b html docs docs/_build/html; }
+
+package() { # sdist, wheel from it, and that wheel in an environment of its own
+  rm -rf dist .venv-wheel
+  "$PY" -m build --no-isolation --outdir dist . >/dev/null
+  "$PY" scripts/check_wheel.py dist
+  "$PY" -m venv .venv-wheel
+  (
+    PY="$PWD/.venv-wheel/bin/python"
+    install_lock requirements.lock
+    install --no-deps dist/*.whl
+    cd "$(mktemp -d)"
+    "$PY" -I -c 'import greenai; print("import greenai", greenai.__version__)'
+    "${PY%/python}/greenai" --version
+    "${PY%/python}/greenai" --help >/dev/null
+  )
+}
+
+pytest_with_coverage() { "$PY" -m pytest -q -n auto --cov --cov-report=term "$@" | tee "$LOG"; }
+
+prepare_env .venv-dev requirements-dev.lock
+export PATH="$PWD/.venv-dev/bin:$PATH"
+
+step "ruff check" ruff check .
+step "ruff format" ruff format --check .
+step "mypy" mypy
+step "import contracts" lint-imports
+step "codespell" codespell
+
+if [ -n "$QUICK" ]; then
+  step "pytest (fast tests)" "$PY" -m pytest -q -n auto -m "not slow" "$@"
+  exit 0
+fi
+
+step "CodeCarbon" codecarbon_installed
+step "docs" docs
+step "package" package
+step "pytest" pytest_with_coverage "$@"
+for gap in ${UNTESTED[@]+"${UNTESTED[@]}"}; do printf '!!! NOT TESTED HERE: %s\n' "$gap"; done
+printf '\nAll steps passed in %d s. pytest said:\n' "$SECONDS"
+tail -n1 "$LOG"
