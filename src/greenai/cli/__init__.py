@@ -1,1 +1,5 @@
-"""Words in, words out."""
+"""Words in, words out. `main` is the console script."""
+
+from greenai.cli.root import main
+
+__all__ = ["main"]

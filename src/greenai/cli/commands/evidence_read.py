@@ -1,0 +1,66 @@
+"""`greenai evidence list`, `show` and `export`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from greenai.cli.command import Command, Session, pass_session
+
+
+@click.command("list", cls=Command)
+@pass_session
+def list_(session: Session) -> None:
+    """All runs with evidence, newest last."""
+    from greenai import api
+
+    documents = api.evidence_list(settings=session.settings())
+    if session.json:
+        session.screen.document(documents)
+    elif documents:
+        _list(session, documents)
+    else:
+        session.screen.answer("no evidence yet", style="")
+        session.screen.note("greenai run or greenai measure leaves some")
+
+
+def _list(session: Session, documents: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from greenai.cli import words
+    from greenai.cli.screen import WARN, table
+    from greenai.model.units import parse_iso_utc
+
+    zone = session.local_zone
+    rows = [
+        (
+            document["run_id"],
+            words.clock_time(parse_iso_utc(document["started_at"]), zone),
+            words.energy(document["it_kwh"]),
+            words.grams(document["operational_g"]),
+            words.grams(document["saving_g"]),
+            Text("provisional", style=WARN) if document["provisional"] else document["verdict"],
+            " ".join(document["command"]),
+        )
+        for document in documents
+    ]
+    screen = session.screen
+    screen.detail(table(("run", "started", "energy", "CO2", "saving", "verdict", "command"), rows, right=(2, 3, 4)))
+
+
+@click.command(cls=Command)
+@click.argument("run", default="last")
+@pass_session
+def show(session: Session, run: str) -> None:
+    """The evidence of RUN: last, a run id, or the beginning of one."""
+    from greenai import api
+
+    document = api.evidence_show(run, settings=session.settings())
+    if session.json:
+        session.screen.document(document)
+        return
+    from greenai.cli.card import card
+
+    session.screen.answer(f"run {document['run_id']}")
+    session.screen.detail(*card(document, session.local_zone, verbose=session.verbose))

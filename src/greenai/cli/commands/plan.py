@@ -1,0 +1,78 @@
+"""`greenai plan`: when a job should run, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from greenai.cli.command import Command, Session, pass_session
+from greenai.cli.options import placing
+
+if TYPE_CHECKING:
+    from greenai.api import PlanAnswer
+
+ASSUMED_FINISH = "24h"
+
+
+@click.command(cls=Command)
+@placing
+@click.option("--at", metavar="WHEN", help="Decide as of this moment; with --series it replays any day.")
+@pass_session
+def plan(session: Session, /, require: str | None, **asked: Any) -> None:
+    """When should a job run?
+
+    Without --finish-by or --deadline the job is taken to be due in 24 hours.
+    """
+    if asked["duration"] is None:
+        raise click.UsageError("plan needs to know how long the job takes: add --duration, for example --duration 2h")
+    from greenai import api
+
+    open_ended = asked["finish_by"] is None and asked["deadline"] is None
+    if open_ended:
+        asked["finish_by"] = ASSUMED_FINISH
+    settings = session.settings()
+    answer = api.plan(**asked, require_live=require == "live", settings=settings)
+    refuse_miss(answer)
+    if session.json:
+        session.screen.document(answer.document())
+    else:
+        show_plan(session, answer, settings.origins.get("zone", ""), open_ended=open_ended)
+
+
+def refuse_miss(answer: PlanAnswer) -> None:
+    """A job that does not fit is an error, whoever notices first."""
+    from greenai.errors import NoFeasibleWindow
+
+    if answer.decision.action == "miss":
+        raise NoFeasibleWindow(answer.decision.reason, hint="allow a later finish (--finish-by) or a shorter run (--duration)")
+
+
+def show_plan(session: Session, answer: PlanAnswer, origin: str, *, open_ended: bool) -> None:
+    """The answer, the picture, the choices, and what they rest on."""
+    from rich.text import Text
+
+    from greenai.cli import words
+    from greenai.cli.planned import choices, headline, picture
+    from greenai.cli.screen import facts
+    from greenai.cli.source import loud_words, source_rows
+
+    screen, zone = session.screen, session.local_zone
+    decision, reading, constraints = answer.decision, answer.reading, answer.job.constraints
+    screen.answer(headline(decision, zone))
+    loud = loud_words(reading)
+    screen.detail(Text(decision.reason), *([loud] if loud else []))
+    drawn = picture(answer, screen, zone)
+    screen.detail("", *drawn, *([""] if drawn else []), choices(decision, zone), "")
+    assumed = "; assumed, set it with --finish-by or --deadline" if open_ended else ""
+    worst = f"{words.intensity(decision.worst_g_per_kwh)} g/kWh if started at the worst moment"
+    screen.detail(
+        facts(
+            [
+                ("job", f"{words.about(constraints.duration)}, done by {words.day_time(constraints.deadline_at, zone)}{assumed}"),
+                ("policy", f"{decision.policy}; {worst}" if decision.worst_g_per_kwh is not None else decision.policy),
+                *source_rows(reading, origin, zone, verbose=session.verbose),
+                *(("note", note) for note in decision.notes),
+            ]
+        )
+    )

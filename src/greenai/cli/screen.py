@@ -1,0 +1,123 @@
+"""Where words go: answers to stdout, everything else to stderr; colour only on a terminal that wants it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_WIDTH = 100
+"""Columns of a chart when the output is no terminal and COLUMNS is not set."""
+
+UNFOLDED_WIDTH = 10_000
+"""Columns of everything else then: text that may be searched is not folded."""
+
+STRONG, CALM, GOOD, WARN, BAD = "bold", "dim", "green", "yellow", "red"
+
+
+def console_for(stream: TextIO) -> Console:
+    """A console that writes plain text unless `stream` is a terminal and NO_COLOR is unset."""
+    plain = not stream.isatty() or bool(os.environ.get("NO_COLOR"))
+    width = None if stream.isatty() else stated_width() or UNFOLDED_WIDTH
+    return Console(file=stream, color_system=None if plain else "auto", width=width, highlight=False, markup=False, emoji=False)
+
+
+def stated_width() -> int | None:
+    """Columns as the environment states them."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdigit() and int(columns) > 0 else None
+
+
+class Screen:
+    """The output of one command."""
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, verbose: int = 0) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.out = console_for(sys.stdout)
+        self.err = console_for(sys.stderr)
+
+    @property
+    def width(self) -> int:
+        """Columns for a chart in the answer."""
+        return PLAIN_WIDTH if self.out.width == UNFOLDED_WIDTH else self.out.width
+
+    @property
+    def unicode(self) -> bool:
+        """Whether the answer's stream can show block characters."""
+        return (self.out.encoding or "ascii").lower().startswith("utf")
+
+    def answer(self, text: str | Text, style: str = STRONG) -> None:
+        """The one line a person came for."""
+        _line(self.out, text, style)
+
+    def detail(self, *renderables: RenderableType) -> None:
+        """What stands behind the answer; left out with --quiet."""
+        if not self.quiet:
+            for renderable in renderables:
+                _line(self.out, renderable, "")
+
+    def report(self, *renderables: RenderableType) -> None:
+        """What stands behind an answer that is not this program's: on stderr; left out with --quiet."""
+        if not self.quiet:
+            for renderable in renderables:
+                _line(self.err, renderable, "")
+
+    def note(self, text: str, style: str = CALM) -> None:
+        """Something said aloud beside the answer, on stderr; left out with --quiet."""
+        if not self.quiet:
+            _line(self.err, Text(f"note: {text}"), style)
+
+    def warn(self, text: str) -> None:
+        """Something the user must not miss; --quiet does not silence it."""
+        _line(self.err, Text(f"warning: {text}"), WARN)
+
+    def document(self, document: Any, stream: TextIO | None = None) -> None:
+        """The JSON document, alone on stdout."""
+        print_json(document, stream or sys.stdout)
+
+
+def print_json(document: Any, stream: TextIO) -> None:
+    """One document and a newline; NaN is refused, it is not JSON."""
+    stream.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    stream.flush()
+
+
+def _line(console: Console, renderable: RenderableType, style: str) -> None:
+    """Print; where that is no terminal, without the spaces that fill a line."""
+    if console.is_terminal:
+        console.print(renderable, style=style or None)
+        return
+    with console.capture() as captured:
+        console.print(renderable, style=style or None)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def facts(rows: Iterable[tuple[str, str | Text]]) -> RenderableType:
+    """Name and value, one a line, the values aligned; empty values are left out."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=CALM, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        if value:
+            grid.add_row(name, value)
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[int] = ()) -> RenderableType:
+    """A table without lines; columns of `right` hold numbers and are aligned to the right."""
+    numbers = set(right)
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=CALM)
+    for place, name in enumerate(head):
+        grid.add_column(name, justify="right" if place in numbers else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    return Padding(grid, (0, 0, 0, 2))

@@ -1,0 +1,94 @@
+"""Where an intensity comes from, in words and as JSON: source, kind, age, and loudly when it is not a live forecast."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import Any, Final
+
+from rich.text import Text
+
+from greenai.cli.screen import WARN
+from greenai.cli.words import age, day_time
+from greenai.errors import ProviderError
+from greenai.model.intensity import ChainStep, Reading
+from greenai.model.series import IntensitySeries
+from greenai.model.units import iso_utc
+
+GUESSED_ZONE: Final = ("from the time zone", "the world's mean")
+"""How the words begin that config gives as the origin of a zone nobody stated."""
+
+LOUD: Final[dict[ChainStep, str]] = {
+    "fresh-archive": "ARCHIVED",
+    "old-archive": "ARCHIVED",
+    "climatology": "MODELLED: the usual day of this season, not today's grid",
+    "annual": "ANNUAL MEAN: flat, it can account but never justifies waiting",
+    "none": "UNKNOWN: nothing is known of this grid",
+}
+
+
+def known_series(reading: Reading) -> IntensitySeries:
+    """The series of a reading; raises ProviderError where nothing at all is known."""
+    if reading.series is None:
+        raise ProviderError(
+            f"no source knows the intensity of zone {reading.query.zone}: {reading.fallback_reason or 'none covers it'}",
+            hint="choose another --zone, or give a file with --series",
+        )
+    return reading.series
+
+
+def source_document(reading: Reading) -> dict[str, Any]:
+    """The `source` object of the JSON documents."""
+    series = reading.series
+    return {
+        "provider": series.source.provider if series else None,
+        "step": reading.step,
+        "kind": series.kind if series else None,
+        "basis": series.basis if series else None,
+        "scope": series.scope if series else None,
+        "issued_at": iso_utc(series.issued_at) if series and series.issued_at else None,
+        "fetched_at": iso_utc(series.source.fetched_at) if series else None,
+        "fallback_reason": reading.fallback_reason,
+    }
+
+
+def source_words(reading: Reading, now_at: datetime, zone: tzinfo) -> str:
+    """Provider, kind, basis, scope and age in one line."""
+    series = reading.series
+    if series is None:
+        return "none"
+    scope = "" if series.scope == "unstated" else f", {series.scope} emissions"
+    issued = f", issued {day_time(series.issued_at, zone)}" if series.issued_at else ""
+    live = " (live)" if reading.step == "live" else ""
+    read = age(series.source.fetched_at, now_at)
+    return f"{series.source.provider}{live}: {series.kind}, {series.basis}{scope}{issued}, read {read}"
+
+
+def loud_words(reading: Reading) -> Text | None:
+    """What a person must know before trusting the numbers; None for a live reading."""
+    if reading.step not in LOUD:
+        return None
+    why = f" ({reading.fallback_reason})" if reading.fallback_reason else ""
+    return Text(f"{LOUD[reading.step]}{why}", style=WARN)
+
+
+def is_guessed(origin: str) -> bool:
+    """Whether the zone comes from the machine's time zone: nobody stated it."""
+    return origin.startswith(GUESSED_ZONE)
+
+
+def zone_words(zone: str, origin: str) -> str:
+    """The zone, and how to change it where it was guessed."""
+    if not is_guessed(origin):
+        return f"{zone} ({origin})" if origin else zone
+    return f"{zone}, {origin}; set another with --zone or GREENAI_ZONE"
+
+
+def source_rows(reading: Reading, origin: str, zone: tzinfo, *, verbose: int = 0) -> list[tuple[str, str | Text]]:
+    """The lines under an answer: zone, source and, with -v, what would be needed to read it again."""
+    rows: list[tuple[str, str | Text]] = [
+        ("zone", zone_words(reading.query.zone, origin)),
+        ("source", source_words(reading, reading.query.now_at, zone)),
+    ]
+    if verbose and reading.series is not None:
+        rows += [("url", reading.series.source.url), ("sha256", reading.series.source.payload_sha256)]
+    return rows

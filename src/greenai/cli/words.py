@@ -1,0 +1,118 @@
+"""Numbers and times as people read them: three digits, a unit, never an exponent."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from greenai.model.units import J_PER_KWH
+from greenai.moments import describe_span
+
+UNKNOWN = "unknown"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number in fixed point with that many significant digits: 1,234 / 56.7 / 0.000940."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def share(value: float) -> str:
+    """A share in percent: 67 %, 2.3 %, -4.1 %."""
+    percent = value * 100
+    return f"{percent:.0f} %" if abs(percent) >= 9.95 else f"{percent:.1f} %"
+
+
+def intensity(g_per_kwh: float | None) -> str:
+    """An intensity without its unit, for a table whose head names it."""
+    if g_per_kwh is None:
+        return UNKNOWN
+    return f"{g_per_kwh:.0f}" if g_per_kwh >= 9.95 else number(g_per_kwh, 2)
+
+
+def grams(value_g: float | None) -> str:
+    """A mass: mg below a milligram's thousandfold, kg from a thousand grams."""
+    if value_g is None:
+        return UNKNOWN
+    if abs(value_g) >= 1000:
+        return f"{number(value_g / 1000)} kg"
+    if 0 < abs(value_g) < 0.001:
+        return f"{number(value_g * 1000)} mg"
+    return f"{number(value_g)} g"
+
+
+def energy(value_kwh: float | None) -> str:
+    """An energy: kWh, or Wh below 0.01 kWh, or J below 0.01 Wh."""
+    if value_kwh is None:
+        return UNKNOWN
+    if value_kwh == 0 or abs(value_kwh) >= 0.01:
+        return f"{number(value_kwh)} kWh"
+    if abs(value_kwh) >= 1e-5:
+        return f"{number(value_kwh * 1000)} Wh"
+    return f"{number(value_kwh * J_PER_KWH)} J"
+
+
+def energy_of_j(value_j: float | None) -> str:
+    """An energy given in joules, in the unit a person would choose."""
+    return energy(None if value_j is None else value_j / J_PER_KWH)
+
+
+def elapsed(duration: timedelta) -> str:
+    """A length of time; below a minute with a tenth of a second."""
+    seconds = duration.total_seconds()
+    return f"{seconds:.1f} s" if 0 < seconds < 60 else describe_span(duration)
+
+
+def about(duration: timedelta) -> str:
+    """A length of time in its two largest units: 6 h 14 min, 2 d 3 h, 45 s."""
+    return " ".join(describe_span(duration).split(" ")[:4])
+
+
+def age(moment_at: datetime | None, now_at: datetime) -> str:
+    """How long ago: "12 min ago"; "just now" below five seconds."""
+    if moment_at is None:
+        return "at an unknown time"
+    passed = now_at - moment_at
+    if passed < timedelta(seconds=5):
+        return "just now"
+    return f"{about(passed).split(' s')[0]} s ago" if passed < timedelta(minutes=1) else f"{_coarse(passed)} ago"
+
+
+def _coarse(passed: timedelta) -> str:
+    step = timedelta(minutes=1) if passed < timedelta(days=2) else timedelta(hours=1)
+    return about(passed // step * step)
+
+
+def is_utc(zone: tzinfo, moment_at: datetime) -> bool:
+    """Whether clocks in `zone` show UTC at that moment under the name UTC."""
+    return moment_at.astimezone(zone).tzname() in {"UTC", "Z"}
+
+
+def clock_time(moment_at: datetime, zone: tzinfo) -> str:
+    """Weekday and time, local with UTC beside it: "Wed 04:00 CET (03:00 UTC)"."""
+    local, utc = moment_at.astimezone(zone), moment_at.astimezone(UTC)
+    if is_utc(zone, moment_at):
+        return f"{utc:%a %H:%M} UTC"
+    day = "" if local.date() == utc.date() else f"{utc:%a} "
+    return f"{local:%a %H:%M} {local.tzname()} ({day}{utc:%H:%M} UTC)"
+
+
+def day_time(moment_at: datetime, zone: tzinfo) -> str:
+    """The same with the date: "Wed 25 Nov 2026 04:00 CET (03:00 UTC)"."""
+    local, utc = moment_at.astimezone(zone), moment_at.astimezone(UTC)
+    if is_utc(zone, moment_at):
+        return f"{utc:%a %d %b %Y %H:%M} UTC"
+    day = "" if local.date() == utc.date() else f"{utc:%a %d %b} "
+    return f"{local:%a %d %b %Y %H:%M} {local.tzname()} ({day}{utc:%H:%M} UTC)"
+
+
+def hours_range(start_at: datetime, end_at: datetime, zone: tzinfo) -> str:
+    """A span of time in local hours: "Wed 04:00 to 06:00 CET (03:00 to 05:00 UTC)"."""
+    start, end = start_at.astimezone(zone), end_at.astimezone(zone)
+    end_day = "" if start.date() == end.date() else f"{end:%a} "
+    local = f"{start:%a %H:%M} to {end_day}{end:%H:%M} {end.tzname()}"
+    if is_utc(zone, start_at):
+        return local
+    return f"{local} ({start_at.astimezone(UTC):%H:%M} to {end_at.astimezone(UTC):%H:%M} UTC)"
