@@ -41,9 +41,11 @@ class Columns:
         return len(self.values) * self.repeat
 
     def chosen(self, windows: Sequence[Window]) -> tuple[bool, ...]:
-        """Which columns a window touches."""
+        """Which columns lie in a window by their middle; the one it starts in always does, however short it is."""
         return tuple(
-            any(window.start_at < start + self.span and start < window.end_at for window in windows) for start in self.starts_at
+            any(window.start_at <= start + self.span / 2 < window.end_at for window in windows)
+            or any(start <= window.start_at < start + self.span and window.duration < self.span for window in windows)
+            for start in self.starts_at
         )
 
 

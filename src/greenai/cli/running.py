@@ -15,6 +15,12 @@ from greenai.cli.screen import Screen, facts, print_json
 from greenai.cli.watch import Stopped, WatchedClock, Watcher
 from greenai.errors import InputError
 
+STOPPED = {
+    "waiting": "stopped while waiting; nothing was run",
+    "running": "stopped while the command ran; greenai evidence settle completes its evidence",
+    "ended": "stopped after the command ended; greenai evidence settle completes its evidence",
+}
+
 if TYPE_CHECKING:
     from greenai.api import RunOutcome
     from greenai.cli.command import Session
@@ -94,10 +100,7 @@ def check_writable(path: str | None) -> None:
 
 def _stopped(screen: Screen, watcher: Watcher, stop: KeyboardInterrupt) -> int:
     recorded = f"; recorded as {watcher.run_id}" if watcher.run_id else ""
-    if watcher.running:
-        screen.warn(f"stopped while the command ran{recorded}")
-    else:
-        screen.warn(f"stopped while waiting; nothing was run{recorded}")
+    screen.warn(f"{STOPPED[watcher.phase]}{recorded}")
     return SIGNAL_BASE + (stop.number if isinstance(stop, Stopped) else 2)
 
 

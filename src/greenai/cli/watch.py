@@ -6,13 +6,15 @@ import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from greenai.cli import words
 from greenai.cli.screen import Screen
 from greenai.engine.progress import Ended, Progress, Replanned, Started, Waiting
 from greenai.model.plan import Decision
 from greenai.ports import Clock
+
+Phase = Literal["waiting", "running", "ended"]
 
 TICK = timedelta(seconds=1)
 CLEAR_LINE: Final = "\r\x1b[K"
@@ -38,7 +40,7 @@ class Watcher:
         console = screen.err
         self.redraws = console.is_terminal and not console.is_dumb_terminal and not screen.quiet
         self.run_id = ""
-        self.running = False
+        self.phase: Phase = "waiting"
 
     def __enter__(self) -> Watcher:
         """From here to the start of the command SIGTERM and SIGHUP raise `Stopped`; ignored ones (nohup) stay ignored."""
@@ -64,10 +66,10 @@ class Watcher:
             case Started():
                 self._clear()
                 self._give_back_signals()
-                self.run_id, self.running = progress.run_id, True
+                self.run_id, self.phase = progress.run_id, "running"
                 self._screen.note(f"started {words.day_time(progress.started_at, self._zone)} as run {progress.run_id}")
             case Ended():
-                self.running = False
+                self.phase = "ended"
 
     def draw(self, now_at: datetime) -> None:
         """Redraw the countdown."""

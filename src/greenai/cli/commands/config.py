@@ -9,14 +9,21 @@ from typing import Any
 import click
 
 from greenai.cli.command import Command, Session, pass_session
+from greenai.cli.root import LazyGroup
+
+COMMANDS = {
+    "show": ("config:show", "Every setting, its value and its origin."),
+    "path": ("config:path", "The files settings are read from, and the directory of all state."),
+    "init": ("config:init", "Write a file with every setting, explained and commented out."),
+}
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=LazyGroup, table=COMMANDS, no_args_is_help=True)
 def config() -> None:
     """Show the settings and where each one comes from."""
 
 
-@config.command(cls=Command)
+@click.command(cls=Command)
 @pass_session
 def show(session: Session) -> None:
     """Every setting, its value and its origin; secrets only as set."""
@@ -33,7 +40,7 @@ def show(session: Session) -> None:
     session.screen.detail(table(head, [row[: len(head)] for row in rows]))
 
 
-@config.command(cls=Command)
+@click.command(cls=Command)
 @pass_session
 def path(session: Session) -> None:
     """The files settings are read from, and the directory of all state."""
@@ -62,7 +69,7 @@ def path(session: Session) -> None:
     )
 
 
-@config.command(cls=Command)
+@click.command(cls=Command)
 @click.option("--project", is_flag=True, help="Write ./greenai.toml instead of the user's file.")
 @pass_session
 def init(session: Session, *, project: bool) -> None:
