@@ -10,8 +10,9 @@ case "${1:-}" in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 
 prepare_env .venv requirements.lock
 export PATH="$PWD/.venv/bin:$PATH"
-export GREENAI_HOME="$PWD/artifacts/state"
-mkdir -p artifacts
+OUT="${DEMO_DIR:-artifacts}"
+export GREENAI_HOME="$PWD/$OUT/state"
+mkdir -p "$OUT"
 
 show() { # show TITLE COMMAND...: what is run, then its output
   printf '\n── %s\n$ %s\n\n' "$1" "${*:2}"
@@ -24,15 +25,15 @@ show "The grid now" greenai now --zone "$ZONE"
 show "When a 2 h training run should start, of the next 48 h" \
   greenai plan --zone "$ZONE" --duration 2h --finish-by 48h
 show "A short training run, metered (it runs now: nobody waits for a demonstration)" \
-  greenai run --zone "$ZONE" --duration 1m --out artifacts/evidence.csv --log-decision artifacts/carbon_aware_decision.json \
+  greenai run --zone "$ZONE" --duration 1m --out "$OUT/evidence.csv" --log-decision "$OUT/carbon_aware_decision.json" \
   -- python examples/train_tiny.py
 show "Its evidence" greenai evidence show last
 show "Recomputed from the spooled samples and the archived grid data" greenai evidence verify
-greenai --json evidence show last >artifacts/evidence.json
+greenai --json evidence show last >"$OUT/evidence.json"
 
 printf '\n── Written\n'
 printf '%-42s %s\n' \
-  artifacts/evidence.json "the run's evidence: every number with its source, grade and interval" \
-  artifacts/evidence.csv "one row per run" \
-  artifacts/carbon_aware_decision.json "why it ran when it did" \
-  artifacts/state/ "ledger, samples and archived grid data (GREENAI_HOME)"
+  "$OUT/evidence.json" "the run's evidence: every number with its source, grade and interval" \
+  "$OUT/evidence.csv" "one row per run" \
+  "$OUT/carbon_aware_decision.json" "why it ran when it did" \
+  "$OUT/state/" "ledger, samples and archived grid data (GREENAI_HOME)"

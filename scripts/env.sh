@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by run.sh and test.sh: finds a Python and keeps a virtual environment in step with its lock file.
 # After `prepare_env DIR LOCK` the variable PY is that environment's Python.
 
@@ -5,15 +6,15 @@ say() { printf '%s\n' "$*"; }
 die() { printf '\n%s\n' "$*" >&2; exit 1; }
 
 # Print every program called $1 on PATH, not only the first: a version manager's shim may stand before a real one.
-programs_called() { type -aP "$1" 2>/dev/null | awk '!seen[$0]++'; }
+programs_called() { type -aP "$1" 2>/dev/null; }
 
 python_runs() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 python_makes_venvs() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
-# Print the first Python >= 3.11 that really runs and can make environments. GREENAI_PYTHON names one outright.
+# Print the first Python >= 3.11 that really runs and can make environments; PYTHON=... names one to try first.
 find_python() {
   local name candidate without_venv=""
-  for name in ${GREENAI_PYTHON:-python3.11 python3.12 python3.13 python3.14 python3}; do
+  for name in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.13 python3.14 python3; do
     while IFS= read -r candidate; do
       python_runs "$candidate" || continue
       if python_makes_venvs "$candidate"; then
@@ -29,9 +30,9 @@ find_python() {
     die "$without_venv cannot make virtual environments. Install the missing part, then run this again:
   sudo apt-get install python${version}-venv    (or python3-venv)"
   fi
-  die "Python 3.11 or newer was not found${GREENAI_PYTHON:+ under the name $GREENAI_PYTHON}. On Debian or Ubuntu:
+  die "Python 3.11 or newer was not found. On Debian or Ubuntu:
   sudo apt-get install python3 python3-venv
-Or name one: GREENAI_PYTHON=/path/to/python3.12 bash $0"
+Or name one: PYTHON=python3.12 bash $0"
 }
 
 # Install with uv where it works (seconds), else with pip (a minute). Arguments are those both understand.
