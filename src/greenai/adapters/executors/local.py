@@ -66,7 +66,7 @@ class LocalExecutor:
         self._relay = _Relay()
 
     def launch(self, command: Sequence[str], run_id: str, env: Mapping[str, str]) -> str:
-        """Start the command with `env` added to this process's environment; a second launch of a run_id is the first one's handle.
+        """Start the command with `env` added to this process's environment; once per run_id, the same handle after that.
 
         Raises:
             InputError: the command cannot be started.
@@ -84,6 +84,10 @@ class LocalExecutor:
         self._handles[run_id], self._children[handle] = handle, child
         self._relay.add(child)
         return handle
+
+    def pid(self, handle: str) -> int:
+        """The process of a handle; its descendants are its children."""
+        return int(handle.partition(":")[0])
 
     def wait(self, handle: str) -> int:
         """Block until the command ends; its exit code, 128+n for signal n.
@@ -162,11 +166,11 @@ class _Relay:
                 self._previous[number] = signal.signal(number, self._receive)
 
     def add(self, child: subprocess.Popen[bytes]) -> None:
-        """Pass signals to this child from now on, and those that came while it was being started."""
+        """Pass signals to this child from now on, and those that came before it could hear any, the keyboard's too."""
         self._children.append(child)
         early, self._early = self._early, []
         for number in early:
-            self._forward(child, number)
+            child.send_signal(number)
 
     def drop(self, child: subprocess.Popen[bytes]) -> None:
         """The child has ended; after the last one signals have their old effect again."""
