@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -56,13 +56,10 @@ def timezone_name(environ: Mapping[str, str]) -> str | None:
 
 
 def local_timezone(environ: Mapping[str, str]) -> tzinfo:
-    """The machine's time zone, for reading and showing times.
-
-    One without an IANA name (TZ=EST5EDT,M3.2.0,M11.1.0) has the offset of this moment.
-    """
+    """The machine's time zone, for reading and showing times; UTC where TZ makes no sense, as the C library has it."""
     name = timezone_name(environ)
-    zone = _zone(name) if name else None
-    return zone or datetime.now(UTC).astimezone().tzinfo or UTC
+    zone = _zone(name) if name else _zone_of_rule(environ.get("TZ", ""))
+    return zone or UTC
 
 
 def default_zone(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -99,4 +96,17 @@ def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (LookupError, OSError, ValueError):
+        return None
+
+
+def _zone_of_rule(rule: str) -> ZoneInfo | None:
+    """The time zone of a POSIX rule such as EST5EDT,M3.2.0,M11.1.0: the footer of an otherwise empty TZif file (RFC 8536)."""
+    import io
+    import struct
+    from zoneinfo import ZoneInfo
+
+    block = b"TZif2" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbB", 0, 0, 0) + b"UTC\0"
+    try:
+        return ZoneInfo.from_file(io.BytesIO(block + block + b"\n" + rule.encode() + b"\n"), key=rule)
+    except ValueError:
         return None
