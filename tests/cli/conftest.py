@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -55,3 +58,39 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
         return Result(code, out, err)
 
     return run
+
+
+class FakeApi(ModuleType):
+    """Stands for greenai.api: returns what a test puts in, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("greenai.api")
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def answers(self, name: str, answer: Any) -> None:
+        """Let `name` return `answer`, raise it if it is an exception, or call it if it is a function."""
+
+        def verb(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, args, kwargs))
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer(*args, **kwargs) if callable(answer) else answer
+
+        setattr(self, name, verb)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The keyword arguments of the only call."""
+        [(_, _, kwargs)] = self.calls
+        return kwargs
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    """A greenai.api without engine or doors."""
+    import greenai
+
+    fake = FakeApi()
+    monkeypatch.setitem(sys.modules, "greenai.api", fake)
+    monkeypatch.setattr(greenai, "api", fake, raising=False)
+    return fake

@@ -25,7 +25,14 @@ def series(values: Any = None, *, start_at: datetime = START, step: timedelta = 
     source = Source(
         provider="uk", url="https://grid.example/fw48h", fetched_at=NOW - timedelta(seconds=3), payload_sha256="ab" * 32
     )
-    fields: dict[str, Any] = {"zone": "GB", "scope": "direct", "kind": "forecast", "issued_at": START, "source": source, **changes}
+    fields: dict[str, Any] = {
+        "zone": "GB",
+        "scope": "direct",
+        "kind": "forecast",
+        "issued_at": START,
+        "source": source,
+        **changes,
+    }
     return IntensitySeries(start_at=start_at, step=step, values=np.round(given), **fields)
 
 

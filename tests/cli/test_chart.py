@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.cli.fakes import START, series
 
 from greenai.cli.chart import chart, columns_of, sparkline
 from greenai.model.plan import Window
-from tests.cli.fakes import START, series
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = Window(start_at=datetime(2026, 11, 25, 8, tzinfo=UTC), end_at=datetime(2026, 11, 25, 10, tzinfo=UTC))

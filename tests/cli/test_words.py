@@ -18,7 +18,7 @@ def test_numbers_have_three_digits_and_no_exponent(value: float, shown: str) -> 
     assert words.number(value) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.67, "67 %"), (0.023, "2.3 %"), (-0.041, "-4.1 %"), (0.0996, "10 %"), (0, "0.0 %")])
+@pytest.mark.parametrize(("value", "shown"), [(0.67, "67 %"), (0.023, "2.3 %"), (-0.041, "-4.1 %"), (0.0996, "10 %"), (0, "0 %")])
 def test_shares_are_percentages(value: float, shown: str) -> None:
     assert words.share(value) == shown
 
@@ -29,7 +29,8 @@ def test_intensities_are_whole_numbers_unless_small(value: float | None, shown: 
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(1500, "1.50 kg"), (2.5, "2.50 g"), (9.4e-4, "0.940 mg"), (0, "0 g"), (-1200, "-1.20 kg"), (None, "unknown")]
+    ("value", "shown"),
+    [(1500, "1.50 kg"), (2.5, "2.50 g"), (9.4e-4, "0.940 mg"), (0, "0 g"), (-1200, "-1.20 kg"), (None, "unknown")],
 )
 def test_masses_choose_their_unit(value: float | None, shown: str) -> None:
     assert words.grams(value) == shown

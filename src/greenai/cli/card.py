@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import tzinfo
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta, tzinfo
 from typing import Any
 
 from rich.console import RenderableType
@@ -11,83 +11,79 @@ from rich.text import Text
 
 from greenai.cli import words
 from greenai.cli.screen import BAD, CALM, GOOD, WARN, facts, table
+from greenai.model.energy import QUALITY_ORDER
 from greenai.model.units import J_PER_KWH, parse_iso_utc
 
 Document = Mapping[str, Any]
+Row = tuple[str, str | Text]
 
-GUESSES = {"modelled": "MODELLED", "assumed": "ASSUMED"}
+GUESSES = {"modelled": Text("MODELLED", style=WARN), "assumed": Text("ASSUMED", style=BAD)}
 """Grades that rest on no measurement are written large."""
 
-QUALITY_STYLE = {"modelled": WARN, "assumed": BAD}
+
+def headline(document: Document) -> str:
+    """Energy, CO2 and verdict in one line."""
+    co2 = f"{words.grams(document['operational_g'])} CO2e" if document["operational_g"] is not None else "CO2e unknown"
+    state = "provisional" if document["provisional"] else document["verdict"]
+    return f"{words.energy(document['it_kwh'])}, {co2}: run {document['run_id']}, {state}"
 
 
-def summary(document: Document) -> RenderableType:
+def summary_rows(document: Document) -> list[Row]:
     """Time, power, energy and CO2 of a run: four lines."""
-    seconds = _seconds(document)
-    energy_kwh, low_kwh, high_kwh = _energy(document)
-    power = f"{words.number(energy_kwh * J_PER_KWH / seconds)} W mean" if seconds > 0 else words.UNKNOWN
-    return facts(
-        [
-            ("time", _time(document)),
-            ("power", power),
-            ("energy", Text(f"{_between(words.energy, energy_kwh, low_kwh, high_kwh)}, ").append(_quality(_worst(document)))),
-            ("CO2", _co2(document)),
-        ]
-    )
+    return [
+        ("time", words.elapsed(_duration(document))),
+        ("power", _power(document)),
+        ("energy", _energy(document)),
+        ("CO2", _co2(document)),
+    ]
 
 
-def verdict_rows(document: Document) -> list[tuple[str, str | Text]]:
+def verdict_rows(document: Document) -> list[Row]:
     """What the shift in time was worth, and whether it may be claimed."""
     return [("saving", _saving(document)), ("verdict", _verdict(document))]
 
 
 def card(document: Document, zone: tzinfo, *, verbose: int = 0) -> list[RenderableType]:
     """The whole evidence of one run."""
-    head = facts(
-        [
-            ("command", " ".join(document["command"])),
-            ("started", words.day_time(parse_iso_utc(document["started_at"]), zone)),
-            ("ended", f"{words.day_time(parse_iso_utc(document['ended_at']), zone)}, {_exit(document)}"),
-        ]
-    )
     return [
-        head,
+        facts(_run_rows(document, zone)),
         "",
         _components(document["components"]),
         "",
-        facts(
-            [
-                (
-                    "energy",
-                    f"{_between(words.energy, *_energy(document))}; {words.energy(document['facility_kwh'])} with the building",
-                ),
-                ("CO2", _co2(document)),
-                (
-                    "embodied",
-                    _or(words.grams(document["embodied_g"]), document["embodied_g"], "not stated (embodied_kg in the settings)"),
-                ),
-                (
-                    "water",
-                    _or(
-                        f"{words.number(document['water_l'] or 0)} L",
-                        document["water_l"],
-                        "not stated (wue_l_per_kwh in the settings)",
-                    ),
-                ),
-                ("SCI", _sci(document["sci"])),
-                ("intensity", _intensity(document)),
-            ]
-        ),
+        facts(_footprint_rows(document)),
         "",
         facts(
             [
-                ("at once", _or(words.grams(document["counterfactual_g"]), document["counterfactual_g"], "not known yet")),
-                ("at random", _or(words.grams(document["random_start_g"]), document["random_start_g"], "not known yet")),
+                ("at once", _unless_none(document["counterfactual_g"], words.grams, "not known yet")),
+                ("at random", _unless_none(document["random_start_g"], words.grams, "not known yet")),
                 *verdict_rows(document),
             ]
         ),
         "",
-        facts(_chain(document, verbose)),
+        facts(_chain_rows(document, verbose)),
+    ]
+
+
+def _run_rows(document: Document, zone: tzinfo) -> list[Row]:
+    started, ended = (words.day_time(parse_iso_utc(document[name]), zone) for name in ("started_at", "ended_at"))
+    code = document["exit_code"]
+    end = "its end was not seen" if code is None else f"exit code {code}"
+    return [
+        ("command", " ".join(document["command"])),
+        ("started", started),
+        ("ended", f"{ended} after {words.elapsed(_duration(document))}, {end}"),
+    ]
+
+
+def _footprint_rows(document: Document) -> list[Row]:
+    building = f", {words.energy(document['facility_kwh'])} with the building's overhead"
+    return [
+        ("energy", _energy(document).append(building, style="")),
+        ("CO2", _co2(document)),
+        ("embodied", _unless_none(document["embodied_g"], words.grams, "not stated (setting embodied_kg)")),
+        ("water", _unless_none(document["water_l"], _litres, "not stated (setting wue_l_per_kwh)")),
+        ("SCI", _sci(document["sci"])),
+        ("intensity", _intensity(document["intensity"])),
     ]
 
 
@@ -100,97 +96,83 @@ def _components(components: Sequence[Document]) -> RenderableType:
             words.energy_of_j(item["machine_j"]),
             words.energy_of_j(item["idle_j"]),
             item["meter"],
-            _quality(item["quality"]),
+            _grade(item["quality"]),
         )
         for item in components
     ]
     return table(("part", "job", "interval", "machine", "of it idle", "meter", "grade"), rows, right=(1, 3, 4))
 
 
-def _chain(document: Document, verbose: int) -> list[tuple[str, str | Text]]:
+def _chain_rows(document: Document, verbose: int) -> list[Row]:
     length = 64 if verbose else 12
-    previous = (
-        "the first record" if set(document["previous_sha256"]) == {"0"} else f"after {document['previous_sha256'][:length]}"
-    )
-    return [("record", f"{document['sha256'][:length]}, {previous}"), ("check it", "greenai evidence verify")]
+    first = set(document["previous_sha256"]) == {"0"}
+    place = "the first record" if first else f"after {document['previous_sha256'][:length]}"
+    return [("record", f"{document['sha256'][:length]}, {place}"), ("check it", "greenai evidence verify")]
 
 
-def _seconds(document: Document) -> float:
-    return (parse_iso_utc(document["ended_at"]) - parse_iso_utc(document["started_at"])).total_seconds()
+def _duration(document: Document) -> timedelta:
+    return parse_iso_utc(document["ended_at"]) - parse_iso_utc(document["started_at"])
 
 
-def _time(document: Document) -> str:
-    return words.elapsed(parse_iso_utc(document["ended_at"]) - parse_iso_utc(document["started_at"]))
+def _power(document: Document) -> str:
+    seconds = _duration(document).total_seconds()
+    return f"{words.number(document['it_kwh'] * J_PER_KWH / seconds)} W on average" if seconds > 0 else words.UNKNOWN
 
 
-def _energy(document: Document) -> tuple[float, float, float]:
-    """The job's energy and its interval, kWh."""
-    low_j, high_j = (sum(item[name] for item in document["components"]) for name in ("low_j", "high_j"))
-    return document["it_kwh"], low_j / J_PER_KWH, high_j / J_PER_KWH
+def _energy(document: Document) -> Text:
+    """The job's energy with its interval and the worst grade in it."""
+    low_kwh, high_kwh = (sum(item[name] for item in document["components"]) / J_PER_KWH for name in ("low_j", "high_j"))
+    grades = [item["quality"] for item in document["components"]]
+    worst = max(grades, key=QUALITY_ORDER.index) if grades else "assumed"
+    return Text(f"{_between(words.energy, document['it_kwh'], low_kwh, high_kwh)}, ").append(_grade(worst))
 
 
 def _co2(document: Document) -> str:
     if document["operational_g"] is None:
         return f"{words.UNKNOWN}: no intensity of the grid is known"
     grams = _between(words.grams, document["operational_g"], document["low_g"], document["high_g"])
-    source = document["intensity"]
-    origin = f"{source['provider']}, {source['kind']}, {source['zone']}"
-    return f"{grams}, at {words.intensity(_mean_g_per_kwh(document))} g/kWh ({origin})"
+    source, energy_kwh = document["intensity"], document["facility_kwh"]
+    mean = words.intensity(document["operational_g"] / energy_kwh) if energy_kwh else words.UNKNOWN
+    return f"{grams}, at {mean} g/kWh ({source['provider']}, {source['kind']}, {source['zone']})"
 
 
-def _mean_g_per_kwh(document: Document) -> float | None:
-    return document["operational_g"] / document["facility_kwh"] if document["facility_kwh"] else None
-
-
-def _intensity(document: Document) -> str:
-    source = document["intensity"]
+def _intensity(source: Document) -> str:
     parts = [source[name] for name in ("provider", "kind", "basis", "scope") if source.get(name)]
     return f"{source['zone']}: {', '.join(parts)}"
 
 
 def _sci(sci: Document) -> str:
     if sci["value_g"] is None:
-        return f"not known: SCI needs the embodied share; R is {words.number(sci.get('count', 1))} {sci['per']}"
+        return f"not known: it needs the embodied share and the intensity (R is one {sci['per']})"
     return f"{words.grams(sci['value_g'])} per {sci['per']}"
 
 
 def _saving(document: Document) -> Text:
     """The saving against starting at once; a loss is called a loss."""
-    saving_g = document["saving_g"]
+    saving_g, against_g = document["saving_g"], document["counterfactual_g"]
     if saving_g is None:
         return Text("not known yet", style=CALM)
-    against = document["counterfactual_g"]
-    percent = f", {words.share(saving_g / against)} of starting at once" if against else ""
+    percent = f", {words.share(saving_g / against_g)} of starting at once" if against_g else ""
     text = _between(words.grams, saving_g, document["saving_low_g"], document["saving_high_g"]) + percent
     return Text(text if saving_g >= 0 else f"a loss: {text}", style=GOOD if saving_g > 0 else "")
 
 
 def _verdict(document: Document) -> Text:
-    provisional = ", provisional: greenai evidence settle completes it" if document["provisional"] else ""
+    provisional = "; provisional, greenai evidence settle completes it" if document["provisional"] else ""
     return Text(f"{document['verdict']}{provisional}", style=GOOD if document["verdict"] == "claimable" else "")
 
 
-def _quality(grade: str) -> Text:
-    return Text(GUESSES.get(grade, grade), style=QUALITY_STYLE.get(grade, ""))
+def _grade(quality: str) -> Text:
+    return GUESSES.get(quality) or Text(quality)
 
 
-def _worst(document: Document) -> str:
-    from greenai.model.energy import QUALITY_ORDER
-
-    grades = [item["quality"] for item in document["components"]]
-    return max(grades, key=QUALITY_ORDER.index) if grades else "assumed"
+def _litres(value_l: float) -> str:
+    return f"{words.number(value_l)} L"
 
 
-def _exit(document: Document) -> str:
-    code = document["exit_code"]
-    return "its end was not seen" if code is None else f"exit code {code}"
+def _between(show: Callable[[float], str], value: float, low: float | None, high: float | None) -> str:
+    return show(value) if low is None or high is None else f"{show(value)} [{show(low)} to {show(high)}]"
 
 
-def _between(show: Any, value: float, low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return str(show(value))
-    return f"{show(value)} [{show(low)} to {show(high)}]"
-
-
-def _or(text: str, value: object, otherwise: str) -> str:
-    return otherwise if value is None else text
+def _unless_none(value: float | None, show: Callable[[float], str], otherwise: str) -> str:
+    return otherwise if value is None else show(value)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from greenai.cli.card import summary, verdict_rows
+from greenai.cli.card import summary_rows, verdict_rows
 from greenai.cli.exits import SIGNAL_BASE
 from greenai.cli.screen import Screen, facts, print_json
 from greenai.cli.watch import Stopped, WatchedClock, Watcher
@@ -112,4 +112,4 @@ def _report(screen: Screen, outcome: RunOutcome, settings: Settings, *, shift: b
         return
     where = f"greenai evidence show {outcome.run_id} ({settings.home / 'ledger.jsonl'})"
     verdict = verdict_rows(outcome.evidence) if shift else []
-    screen.report(summary(outcome.evidence), facts([*verdict, ("evidence", where)]))
+    screen.report(facts([*summary_rows(outcome.evidence), *verdict, ("evidence", where)]))

@@ -22,6 +22,8 @@ def number(value: float, digits: int = 3) -> str:
 def share(value: float) -> str:
     """A share in percent: 67 %, 2.3 %, -4.1 %."""
     percent = value * 100
+    if percent == 0:
+        return "0 %"
     return f"{percent:.0f} %" if abs(percent) >= 9.95 else f"{percent:.1f} %"
 
 

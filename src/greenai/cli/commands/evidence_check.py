@@ -10,7 +10,8 @@ from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.exits import OK, STORE
 
 if TYPE_CHECKING:
-    from greenai.api import SettleReport, VerifyReport
+    from greenai.api import SettleReport
+    from greenai.engine.verify import VerifyReport
 
 
 @click.command(cls=Command)

@@ -60,7 +60,7 @@ def show(session: Session, run: str) -> None:
     if session.json:
         session.screen.document(document)
         return
-    from greenai.cli.card import card
+    from greenai.cli.card import card, headline
 
-    session.screen.answer(f"run {document['run_id']}")
+    session.screen.answer(headline(document))
     session.screen.detail(*card(document, session.local_zone, verbose=session.verbose))

@@ -71,12 +71,13 @@ def _show(session: Session, reading: Reading, document: dict[str, Any], origin: 
     coming = series.between(reading.query.now_at, series.end_at)
     screen.answer(f"{words.intensity(document['g_per_kwh'])} gCO2e/kWh now in {document['zone']}")
     span = f"{words.intensity(ahead['lowest_g_per_kwh'])} to {words.intensity(ahead['highest_g_per_kwh'])} g/kWh"
+    until = words.clock_time(coming.end_at, zone)
+    loud = loud_words(reading)
     screen.detail(
-        loud_words(reading) or "",
+        *([loud] if loud else []),
         facts(
             [
-                ("until", words.clock_time(coming.end_at, zone)),
-                ("range", f"{span}; now is cleaner than {words.share(ahead['cleaner_than'])} of it"),
+                ("range", f"{span} until {until}; now is cleaner than {words.share(ahead['cleaner_than'])} of it"),
                 ("ahead", sparkline(coming, max(12, screen.width - 12), unicode=screen.unicode)),
                 *source_rows(reading, origin, zone, verbose=session.verbose),
             ]
