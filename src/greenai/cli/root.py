@@ -1,4 +1,4 @@
-"""The command tree, loaded branch by branch, and the one place where errors become words.
+"""The command tree, and the one place where errors become words.
 
 `greenai --help` reads the table below and imports no command; a command's module
 imports numpy, httpx and rich only inside its function.
@@ -6,18 +6,16 @@ imports numpy, httpx and rich only inside its function.
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 import click
 
 from greenai._version import __version__
 from greenai.cli.command import Session, common_options
 from greenai.cli.exits import UNEXPECTED, exit_code_of
+from greenai.cli.lazy import LazyGroup, UnknownCommand
 from greenai.errors import GreenaiError
 
 COMPLETE_VARIABLE = "_GREENAI_COMPLETE"
@@ -45,51 +43,6 @@ HELP = """Run machine-learning training when the grid is clean, and prove what i
   greenai run --duration 2h --finish-by 24h -- python train.py
   greenai evidence show last
 """
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are named in a table and imported when used."""
-
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._table = table
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the table's order."""
-        return list(self._table)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module and return the command."""
-        if cmd_name not in self._table:
-            return None
-        module, _, name = self._table[cmd_name][0].partition(":")
-        return cast(click.Command, getattr(importlib.import_module(f"greenai.cli.commands.{module}"), name))
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is answered with the nearest."""
-        if args and not args[0].startswith("-") and args[0] not in self._table and not ctx.resilient_parsing:
-            raise unknown_command(args[0], list(self._table), ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table itself: no command is imported for its help line."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self._table.items()])
-
-
-class UnknownCommand(click.UsageError):
-    """No such command; knows the nearest one."""
-
-    def __init__(self, message: str, hint: str, ctx: click.Context) -> None:
-        super().__init__(message, ctx)
-        self.hint = hint
-
-
-def unknown_command(name: str, known: Sequence[str], ctx: click.Context) -> UnknownCommand:
-    """The error for a command that does not exist."""
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return UnknownCommand(f"there is no command {name!r}", f"{hint}commands: {', '.join(known)}", ctx)
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

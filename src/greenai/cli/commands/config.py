@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from greenai.cli.command import Command, Session, pass_session
-from greenai.cli.root import LazyGroup
+from greenai.cli.lazy import LazyGroup
 
 COMMANDS = {
     "show": ("config:show", "Every setting, its value and its origin."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from greenai.cli.root import LazyGroup
+from greenai.cli.lazy import LazyGroup
 
 COMMANDS = {
     "list": ("evidence_read:list_", "All runs with evidence, newest last."),

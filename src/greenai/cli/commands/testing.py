@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from greenai.cli.root import LazyGroup
+from greenai.cli.lazy import LazyGroup
 
 COMMANDS = {"grid": ("testing_grid:grid", "Serve a series file as a grid service does.")}
 
