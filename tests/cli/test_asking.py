@@ -21,7 +21,7 @@ def test_now_answers_first(cli: Cli, api: FakeApi) -> None:
         "  range   100 to 260 g/kWh until Thu 17:30 CET (16:30 UTC); now is cleaner than 31 % of it",
         "  ahead   ▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇",
         "  zone    GB, from the time zone Europe/Berlin; set another with --zone or GREENAI_ZONE",
-        "  source  uk (live): forecast, average, direct emissions, issued Tue 24 Nov 2026 17:30 CET (16:30 UTC), read just now",
+        "  source  uk (live): forecast, average, direct emissions, issued Tue 17:30 CET (16:30 UTC), read just now",
     ]
 
 

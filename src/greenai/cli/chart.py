@@ -74,7 +74,7 @@ def chart(
     lines = []
     for place, row in enumerate(_rows(columns, windows, HEIGHT, unicode)):
         head = f"{intensity(max(columns.values))} " if place == 0 else ""
-        lines.append(Text(head.rjust(margin), style=AXIS) + Text("│" if unicode else "|", style=AXIS) + row)
+        lines.append(Text.assemble((head.rjust(margin) + ("│" if unicode else "|"), AXIS), row))
     lines.append(_axis(columns, windows, margin, unicode))
     lines.append(_hours(columns, zone, local_name, margin))
     if not is_utc(zone, series.start_at):
@@ -102,7 +102,7 @@ def _rows(columns: Columns, windows: Sequence[Window], height: int, unicode: boo
 def _axis(columns: Columns, windows: Sequence[Window], margin: int, unicode: bool) -> Text:
     """The zero line; under a chosen window it is marked, also without colour."""
     plain, marked, corner = ("─", "▲", "┼") if unicode else ("-", "^", "+")
-    line = Text("0 ".rjust(margin) + corner, style=AXIS)
+    line = Text.assemble(("0 ".rjust(margin) + corner, AXIS))
     for picked in columns.chosen(windows):
         line.append((marked if picked else plain) * columns.repeat, style=CHOSEN if picked else AXIS)
     return line

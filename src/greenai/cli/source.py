@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from rich.text import Text
 
 from greenai.cli.screen import WARN
-from greenai.cli.words import age, day_time
+from greenai.cli.words import age, clock_time, day_time
 from greenai.errors import ProviderError
 from greenai.model.intensity import ChainStep, Reading
 from greenai.model.series import IntensitySeries
@@ -57,10 +57,16 @@ def source_words(reading: Reading, now_at: datetime, zone: tzinfo) -> str:
     if series is None:
         return "none"
     scope = "" if series.scope == "unstated" else f", {series.scope} emissions"
-    issued = f", issued {day_time(series.issued_at, zone)}" if series.issued_at else ""
+    issued = f", issued {_when(series.issued_at, now_at, zone)}" if series.issued_at else ""
     live = " (live)" if reading.step == "live" else ""
     read = age(series.source.fetched_at, now_at)
     return f"{series.source.provider}{live}: {series.kind}, {series.basis}{scope}{issued}, read {read}"
+
+
+def _when(moment_at: datetime, now_at: datetime, zone: tzinfo) -> str:
+    """A time of the last day without its date."""
+    recent = abs(now_at - moment_at) < timedelta(days=1)
+    return clock_time(moment_at, zone) if recent else day_time(moment_at, zone)
 
 
 def loud_words(reading: Reading) -> Text | None:
