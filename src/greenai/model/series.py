@@ -84,6 +84,11 @@ class IntensitySeries:
         """Length of one slot in seconds."""
         return self.step.total_seconds()
 
+    @property
+    def edge_sums_g_per_kw(self) -> FloatArray:
+        """Integral of the intensity from the start to each slot edge, shape (n + 1,), read-only: grams per kW of load."""
+        return self._cumulative_g_h
+
     def __len__(self) -> int:
         return len(self.values)
 
