@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
-from greenai.model.series import IntensitySeries
+from greenai.model.series import IntensitySeries, Source
+from greenai.model.units import ceil_to, floor_to
 
 Purpose = Literal["forecast", "observed"]
 ChainStep = Literal["live", "fresh-archive", "old-archive", "climatology", "annual", "none"]
@@ -66,7 +68,9 @@ class Provider:
     `covers(zone)`; `requests(query, access)` gives the reads needed, in order;
     `parse(payloads, query)` gives the longest gapless series that holds
     query.start_at, and raises ProviderBadData when there is none.
-    `live` is False for packaged facts: they never need the network.
+    `live` is False for packaged facts: they never need the network. A file or a
+    number the user gives is live: it is what was asked for, read where it stands.
+    Secrets go into a request's headers, never into its URL, which is archived.
     """
 
     name: str
@@ -89,3 +93,25 @@ class Reading:
     fallback_reason: str | None
     payloads: tuple[Payload, ...] = ()
     query: Query
+
+
+def source_of(provider: str, payloads: Sequence[Payload], *, detail: str = "") -> Source:
+    """Where a series came from, its payloads taken together.
+
+    The hash of one payload is its own; of several, the SHA-256 of their hex
+    digests in order. `detail` becomes the URL's fragment: what was used of it.
+    """
+    digests = [payload.sha256 for payload in payloads]
+    return Source(
+        provider=provider,
+        url=f"{payloads[0].url}#{detail}" if detail else payloads[0].url,
+        fetched_at=max(payload.fetched_at for payload in payloads),
+        payload_sha256=digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest(),
+    )
+
+
+def slots_over(query: Query, step: timedelta) -> list[datetime]:
+    """Starts of the whole slots, aligned to `step` since the epoch, that touch the query's span; at least one."""
+    first = floor_to(query.start_at, step)
+    last = max(ceil_to(query.end_at, step), first + step)
+    return [first + step * number for number in range((last - first) // step)]
