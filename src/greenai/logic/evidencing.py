@@ -85,7 +85,7 @@ def evidence_document(facts: RunFacts, trace: EnergyTrace, reading: Reading, *, 
         "intensity": _intensity(reading.series),
         "provisional": case.provisional,
         "quality": _quality(case),
-        "intervals": _intervals(case.footprint, case.comparison),
+        "ranges": _ranges(case.footprint, case.comparison),
         "uncertainty": dict(case.footprint.uncertainty) if case.footprint else {},
         "notes": list(_notes(case, judged)),
         "inputs": _inputs(case, known),
@@ -242,7 +242,7 @@ def _quality(case: _Case) -> dict[str, Any]:
     }
 
 
-def _intervals(footprint: Footprint | None, comparison: Comparison | None) -> dict[str, Any]:
+def _ranges(footprint: Footprint | None, comparison: Comparison | None) -> dict[str, Any]:
     """[low, high] of each number, in its unit."""
     return {
         "it_kwh": _ends(footprint.it_energy_kwh if footprint else None),

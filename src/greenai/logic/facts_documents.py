@@ -42,6 +42,7 @@ def facts_document(facts: RunFacts) -> dict[str, Any]:
         "samples": f"runs/{facts.run_id}/samples.jsonl",
         "samples_sha256": facts.samples_sha256,
         "simulated": facts.simulated,
+        "csv_path": printable(facts.csv_path),
     }
 
 
@@ -69,6 +70,7 @@ def facts_from_document(document: Mapping[str, Any]) -> RunFacts:
             version=flat["version"],
             samples_sha256=flat["samples_sha256"],
             simulated=flat["simulated"],
+            csv_path=flat["csv_path"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceDamaged(f"the facts of run {document.get('run_id')} cannot be read: {error!r}") from None

@@ -7,6 +7,7 @@ all its other fields, `prev_sha256` among them.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import rfc8785
 
+from greenai.errors import EvidenceDamaged
 from greenai.model.footprint import Embodied
 from greenai.model.units import iso_utc
 from greenai.model.zone import Place
@@ -56,7 +58,8 @@ class RunFacts:
     `hold_w` is what reserved hardware draws while the job waits. `threshold_g_per_kwh`
     is the limit the user gave to a threshold policy. `samples_sha256` is the hash
     of the spooled samples. `simulated` marks a run whose intensities are not those
-    of its time and place, such as an hour-of-day table.
+    of its time and place, such as an hour-of-day table. `csv_path` is the evidence.csv
+    that the run was asked to add a row to, absolute; empty for none.
     """
 
     run_id: str
@@ -78,6 +81,7 @@ class RunFacts:
     version: str
     samples_sha256: str = ""
     simulated: bool = False
+    csv_path: str = ""
 
 
 def canonical(value: Any) -> bytes:
@@ -125,3 +129,35 @@ def record_line(record: Record) -> bytes:
         )
         + b"\n"
     )
+
+
+def record_from_line(line: bytes) -> Record:
+    """The record on one line, newline excluded; raises EvidenceDamaged when there is none. The hash is not checked."""
+    try:
+        record = Record(**json.loads(line, parse_int=_number, parse_constant=_refuse))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise EvidenceDamaged(f"not a ledger record: {error}") from None
+    texts = (record.ts, record.type, record.prev_sha256, record.sha256)
+    if type(record.seq) is not int or not isinstance(record.payload, dict) or not all(isinstance(text, str) for text in texts):
+        raise EvidenceDamaged("not a ledger record: a field has the wrong type")
+    return record
+
+
+def _number(digits: str) -> int | float:
+    """Integers that a double does not hold exactly are floats in RFC 8785."""
+    number = int(digits)
+    return number if abs(number) < 2**53 else float(digits)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def hash_fits(line: bytes, record: Record) -> bool:
+    """Whether a line carries the hash of the rest of itself.
+
+    The canonical form without the member "sha256" is the line with that member cut
+    out, so nothing is serialised anew, which would cost ten times as much.
+    """
+    before, found, after = line.rpartition(b',"sha256":"' + record.sha256.encode(errors="replace") + b'"')
+    return bool(found) and sha256_of(before + after) == record.sha256

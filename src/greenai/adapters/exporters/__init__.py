@@ -1,0 +1,1 @@
+"""Doors to the files users keep beside the ledger: evidence.csv and the decision log."""
