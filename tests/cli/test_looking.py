@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,35 @@ def test_the_shell_is_offered_commands_and_options() -> None:
     assert {"plan", "plugins"} <= offered("pl")
     assert "--finish-by" in offered("plan", "--fin")
     assert "settle" in offered("evidence", "se")
+
+
+def test_the_grid_is_served_until_stopped() -> None:
+    command = [sys.executable, "-m", "greenai.cli", "testing", "grid", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            text = "".join(line for line in iter(server.stdout.readline, "}\n")) + "}"
+            document = json.loads(text)
+            assert document["series"] is None
+            with urllib.request.urlopen(f"{document['url']}/intensity", timeout=10) as answer:
+                assert "data" in json.load(answer)
+            server.send_signal(signal.SIGINT)
+            _, err = server.communicate(timeout=30)
+        finally:
+            server.kill()
+    assert (server.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--series", "nowhere.csv"], "the series file nowhere.csv cannot be read"),
+        (["--fault", "odd"], "there is no fault 'odd'"),
+        (["--fault", "outage_500:x"], "the fault 'outage_500:x' says no number of requests"),
+        (["--at", "yesterday"], "'yesterday' names no time of day"),
+    ],
+)
+def test_a_grid_that_cannot_be_served(cli: Cli, words: list[str], message: str) -> None:
+    result = cli("testing", "grid", *words)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err

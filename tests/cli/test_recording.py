@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,6 +138,7 @@ class Report:
     problems: tuple[str, ...] = ()
     records: int = 12
     evidences: int = 3
+    notes: tuple[str, ...] = ()
 
 
 def test_verify_says_what_holds(cli: Cli, api: FakeApi) -> None:
@@ -144,6 +146,12 @@ def test_verify_says_what_holds(cli: Cli, api: FakeApi) -> None:
     result = cli("evidence", "verify", "a.csv")
     assert (result.code, result.out) == (0, "everything holds: 12 records, 3 evidences recomputed\n")
     assert api.calls[0][1] == (("a.csv",),)
+
+
+def test_verify_says_what_is_no_damage_on_stderr(cli: Cli, api: FakeApi) -> None:
+    api.answers("verify", Report(notes=("run x died and waits for settle",)))
+    result = cli("evidence", "verify")
+    assert (result.code, result.err) == (0, "note: run x died and waits for settle\n")
 
 
 def test_verify_of_nothing(cli: Cli, api: FakeApi) -> None:
@@ -160,7 +168,7 @@ def test_verify_names_each_problem_and_is_exit_5(cli: Cli, api: FakeApi) -> None
     assert cli("evidence", "verify", "-q").out == "2 things do not hold\n  a\n  b\n"
     result = cli("evidence", "verify", "--json")
     assert result.code == 5
-    assert json.loads(result.out) == {"ok": False, "records": 12, "evidences": 3, "problems": ["a", "b"]}
+    assert json.loads(result.out) == {"ok": False, "records": 12, "evidences": 3, "problems": ["a", "b"], "notes": []}
 
 
 def test_a_ledger_that_cannot_be_read_is_exit_5(cli: Cli, api: FakeApi) -> None:
@@ -209,3 +217,90 @@ def test_the_group_lists_its_commands(cli: Cli, words: list[str]) -> None:
     result = cli(*words)
     assert result.code == 0
     assert all(name in result.out for name in ("list", "show", "verify", "settle", "export"))
+
+
+def test_the_notes_of_the_evidence_are_shown(cli: Cli, api: FakeApi) -> None:
+    out = shown(cli, api, notes=["no PUE was stated", "gap: the machine slept"])
+    assert "  notes  no PUE was stated\n         gap: the machine slept\n" in out
+
+
+def test_the_meters_that_were_not_taken_are_shown_in_detail(cli: Cli, api: FakeApi) -> None:
+    inputs = {"rejected_meters": [{"name": "rapl", "component": "cpu", "reason": "permission denied", "remedy": "chmod it"}]}
+    assert "permission denied" not in shown(cli, api, inputs=inputs)
+    assert "not rapl  permission denied; chmod it" in cli("evidence", "show", "-v").out
+
+
+def test_the_card_of_a_run_without_samples(cli: Cli, api: FakeApi) -> None:
+    out = shown(
+        cli,
+        api,
+        components=[],
+        it_kwh=None,
+        facility_kwh=None,
+        operational_g=None,
+        intensity=None,
+        started_at=None,
+        ended_at=None,
+        verdict="not claimable: there are no samples",
+    )
+    assert "energy     unknown: there are no samples" in out
+    assert "CO2        unknown: there are no samples" in out
+    assert "started  unknown" in out
+    assert "None" not in out
+    api.answers("evidence_list", [fakes.evidence(started_at=None, it_kwh=None)])
+    assert "unknown" in cli("evidence", "list").out
+
+
+def whole() -> dict[str, Any]:
+    """An evidence document with all that a row of evidence.csv is made from."""
+    inputs = {
+        "labels": {"phase": "run", "task": "fit"},
+        "machine": {"cpu": "a CPU"},
+        "place": {"zone": "GB", "pue": 1.2},
+        "step": "live",
+        "threshold_g_per_kwh": None,
+        "simulated": False,
+        "version": "0.1.0",
+    }
+    more = {"quality": {"energy": "measured:counter"}, "ranges": {"facility_kwh": [0.1, 0.2]}, "claim": {"deferred_s": 0.0}}
+    return fakes.evidence(inputs=inputs, notes=[], **more)
+
+
+def test_export_writes_the_rows_of_evidence_csv(cli: Cli, api: FakeApi) -> None:
+    api.answers("evidence_list", [whole(), whole()])
+    lines = cli("evidence", "export").out.splitlines()
+    assert lines[0].startswith("run_id,phase,task,dataset,hardware,region,timestamp_utc,kWh,kgCO2e,water_L,runtime_s,")
+    assert [line.split(",")[0] for line in lines[1:]] == [fakes.RUN_ID, fakes.RUN_ID]
+
+
+def test_export_writes_json_and_json_lines(cli: Cli, api: FakeApi) -> None:
+    api.answers("evidence_list", [whole(), whole()])
+    assert json.loads(cli("evidence", "export", "--format", "json").out) == [whole(), whole()]
+    assert cli("evidence", "export", "--json").out == cli("evidence", "export", "--format", "json").out
+    lines = cli("evidence", "export", "--format", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == [whole(), whole()]
+
+
+def test_export_to_a_file(cli: Cli, api: FakeApi, corner: Path) -> None:
+    api.answers("evidence_list", [whole()])
+    result = cli("evidence", "export", "--out", "all.csv")
+    assert result.out == "wrote all.csv: 1 runs\n"
+    assert (corner / "all.csv").read_text(encoding="utf-8").count("\n") == 2
+    said = json.loads(cli("evidence", "export", "--json", "--format", "jsonl", "--out", "all.jsonl").out)
+    assert said == {"written": "all.jsonl", "format": "jsonl", "evidences": 1}
+    assert [path.name for path in corner.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "nowhere/all.csv"], "nowhere/all.csv cannot be written: No such file or directory"),
+        (["--json", "--format", "csv"], "with --json stdout holds JSON, not csv"),
+        (["--format", "xml"], "invalid value for '--format'"),
+    ],
+)
+def test_what_cannot_be_exported(cli: Cli, api: FakeApi, words: list[str], message: str) -> None:
+    api.answers("evidence_list", [whole()])
+    result = cli("evidence", "export", *words)
+    assert (result.code, result.out) == (2, "")
+    assert f"error: {message}" in result.err

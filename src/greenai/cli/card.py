@@ -31,7 +31,7 @@ def headline(document: Document) -> str:
 def summary_rows(document: Document) -> list[Row]:
     """Time, power, energy and CO2 of a run: four lines."""
     return [
-        ("time", words.elapsed(_duration(document))),
+        ("time", _elapsed(document)),
         ("power", _power(document)),
         ("energy", _energy(document)),
         ("CO2", _co2(document)),
@@ -45,33 +45,27 @@ def verdict_rows(document: Document) -> list[Row]:
 
 def card(document: Document, zone: tzinfo, *, verbose: int = 0) -> list[RenderableType]:
     """The whole evidence of one run."""
-    return [
+    blocks = [
         facts(_run_rows(document, zone)),
-        "",
         _components(document["components"]),
-        "",
         facts(_footprint_rows(document)),
-        "",
-        facts(
-            [
-                ("at once", _unless_none(document["counterfactual_g"], words.grams, "not known yet")),
-                ("at random", _unless_none(document["random_start_g"], words.grams, "not known yet")),
-                *verdict_rows(document),
-            ]
-        ),
-        "",
+        facts(_shift_rows(document)),
+        facts([("" if place else "notes", note) for place, note in enumerate(document.get("notes", ()))]),
+        facts(_rejected_rows(document, verbose)),
         facts(_chain_rows(document, verbose)),
     ]
+    shown = [block for block in blocks if block is not None]
+    return [part for block in shown[:-1] for part in (block, "")] + shown[-1:]
 
 
 def _run_rows(document: Document, zone: tzinfo) -> list[Row]:
-    started, ended = (words.day_time(parse_iso_utc(document[name]), zone) for name in ("started_at", "ended_at"))
+    started, ended = (_moment(document[name], zone) for name in ("started_at", "ended_at"))
     code = document["exit_code"]
     end = "its end was not seen" if code is None else f"exit code {code}"
     return [
         ("command", " ".join(document["command"])),
         ("started", started),
-        ("ended", f"{ended} after {words.elapsed(_duration(document))}, {end}"),
+        ("ended", f"{ended} after {_elapsed(document)}, {end}"),
     ]
 
 
@@ -87,7 +81,25 @@ def _footprint_rows(document: Document) -> list[Row]:
     ]
 
 
-def _components(components: Sequence[Document]) -> RenderableType:
+def _shift_rows(document: Document) -> list[Row]:
+    return [
+        ("at once", _unless_none(document["counterfactual_g"], words.grams, "not known yet")),
+        ("at random", _unless_none(document["random_start_g"], words.grams, "not known yet")),
+        *verdict_rows(document),
+    ]
+
+
+def _rejected_rows(document: Document, verbose: int) -> list[Row]:
+    """The meters that were not taken, and why: with -v."""
+    rejected = document.get("inputs", {}).get("rejected_meters", ()) if verbose else ()
+    return [
+        (f"not {meter['name']}", f"{meter['reason']}{'; ' if meter['remedy'] else ''}{meter['remedy']}") for meter in rejected
+    ]
+
+
+def _components(components: Sequence[Document]) -> RenderableType | None:
+    if not components:
+        return None
     rows = [
         (
             item["component"],
@@ -110,33 +122,50 @@ def _chain_rows(document: Document, verbose: int) -> list[Row]:
     return [("record", f"{document['sha256'][:length]}, {place}"), ("check it", "greenai evidence verify")]
 
 
-def _duration(document: Document) -> timedelta:
+def _duration(document: Document) -> timedelta | None:
+    if document["started_at"] is None or document["ended_at"] is None:
+        return None
     return parse_iso_utc(document["ended_at"]) - parse_iso_utc(document["started_at"])
 
 
+def _elapsed(document: Document) -> str:
+    duration = _duration(document)
+    return words.UNKNOWN if duration is None else words.elapsed(duration)
+
+
+def _moment(text: str | None, zone: tzinfo) -> str:
+    return words.UNKNOWN if text is None else words.day_time(parse_iso_utc(text), zone)
+
+
 def _power(document: Document) -> str:
-    seconds = _duration(document).total_seconds()
-    return f"{words.number(document['it_kwh'] * J_PER_KWH / seconds)} W on average" if seconds > 0 else words.UNKNOWN
+    duration, energy_kwh = _duration(document), document["it_kwh"]
+    if not duration or energy_kwh is None:
+        return words.UNKNOWN
+    return f"{words.number(energy_kwh * J_PER_KWH / duration.total_seconds())} W on average"
 
 
 def _energy(document: Document) -> Text:
     """The job's energy with its interval and the worst grade in it."""
-    low_kwh, high_kwh = (sum(item[name] for item in document["components"]) / J_PER_KWH for name in ("low_j", "high_j"))
-    grades = [item["quality"] for item in document["components"]]
-    worst = max(grades, key=QUALITY_ORDER.index) if grades else "assumed"
+    if document["it_kwh"] is None:
+        return Text(f"{words.UNKNOWN}: there are no samples")
+    parts = document["components"]
+    low_kwh, high_kwh = (sum(part[name] for part in parts) / J_PER_KWH for name in ("low_j", "high_j"))
+    worst = max((part["quality"] for part in parts), key=QUALITY_ORDER.index, default="assumed")
     return Text(f"{_between(words.energy, document['it_kwh'], low_kwh, high_kwh)}, ").append(_grade(worst))
 
 
 def _co2(document: Document) -> str:
-    if document["operational_g"] is None:
-        return f"{words.UNKNOWN}: no intensity of the grid is known"
-    grams = _between(words.grams, document["operational_g"], document["low_g"], document["high_g"])
     source, energy_kwh = document["intensity"], document["facility_kwh"]
+    if document["operational_g"] is None or source is None:
+        return f"{words.UNKNOWN}: {'there are no samples' if energy_kwh is None else 'no intensity of the grid is known'}"
+    grams = _between(words.grams, document["operational_g"], document["low_g"], document["high_g"])
     mean = words.intensity(document["operational_g"] / energy_kwh) if energy_kwh else words.UNKNOWN
     return f"{grams}, at {mean} g/kWh ({source['provider']}, {source['kind']}, {source['zone']})"
 
 
-def _intensity(source: Document) -> str:
+def _intensity(source: Document | None) -> str:
+    if source is None:
+        return words.UNKNOWN
     parts = [source[name] for name in ("provider", "kind", "basis", "scope") if source.get(name)]
     return f"{source['zone']}: {', '.join(parts)}"
 

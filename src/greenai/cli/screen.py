@@ -59,17 +59,13 @@ class Screen:
         """The one line a person came for."""
         _line(self.out, text, style)
 
-    def detail(self, *renderables: RenderableType) -> None:
-        """What stands behind the answer; left out with --quiet."""
-        if not self.quiet:
-            for renderable in renderables:
-                _line(self.out, renderable, "")
+    def detail(self, *renderables: RenderableType | None) -> None:
+        """What stands behind the answer, None being nothing; left out with --quiet."""
+        _lines(self.out, () if self.quiet else renderables)
 
-    def report(self, *renderables: RenderableType) -> None:
+    def report(self, *renderables: RenderableType | None) -> None:
         """What stands behind an answer that is not this program's: on stderr; left out with --quiet."""
-        if not self.quiet:
-            for renderable in renderables:
-                _line(self.err, renderable, "")
+        _lines(self.err, () if self.quiet else renderables)
 
     def note(self, text: str, style: str = CALM) -> None:
         """Something said aloud beside the answer, on stderr; left out with --quiet."""
@@ -91,6 +87,12 @@ def print_json(document: Any, stream: TextIO) -> None:
     stream.flush()
 
 
+def _lines(console: Console, renderables: Iterable[RenderableType | None]) -> None:
+    for renderable in renderables:
+        if renderable is not None:
+            _line(console, renderable, "")
+
+
 def _line(console: Console, renderable: RenderableType, style: str) -> None:
     """Print; where that is no terminal, without the spaces that fill a line."""
     if console.is_terminal:
@@ -101,18 +103,20 @@ def _line(console: Console, renderable: RenderableType, style: str) -> None:
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def facts(rows: Iterable[tuple[str, str | Text]]) -> RenderableType:
-    """Name and value, one a line, the values aligned; empty values are left out."""
+def facts(rows: Iterable[tuple[str, str | Text]]) -> Padding | None:
+    """Name and value, one a line, the values aligned; empty values are left out, and of nothing comes None."""
+    kept = [(name, value) for name, value in rows if value]
+    if not kept:
+        return None
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=CALM, no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in rows:
-        if value:
-            grid.add_row(name, value)
+    for name, value in kept:
+        grid.add_row(name, value)
     return Padding(grid, (0, 0, 0, 2))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[int] = ()) -> RenderableType:
+def table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[int] = ()) -> Padding:
     """A table without lines; columns of `right` hold numbers and are aligned to the right."""
     numbers = set(right)
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=CALM)

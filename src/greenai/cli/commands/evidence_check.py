@@ -40,6 +40,7 @@ def verify_document(report: VerifyReport) -> dict[str, Any]:
         "records": report.records,
         "evidences": report.evidences,
         "problems": [str(problem) for problem in report.problems],
+        "notes": list(report.notes),
     }
 
 
@@ -47,6 +48,8 @@ def _show_verified(session: Session, report: VerifyReport) -> None:
     from greenai.cli.screen import BAD, GOOD
 
     screen = session.screen
+    for note in report.notes:
+        screen.note(note)
     if not report.problems:
         counted = f"{report.records} records, {report.evidences} evidences"
         screen.answer(f"everything holds: {counted} recomputed" if report.records else "nothing recorded yet", style=GOOD)

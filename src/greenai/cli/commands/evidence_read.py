@@ -36,7 +36,7 @@ def _list(session: Session, documents: list[dict[str, Any]]) -> None:
     rows = [
         (
             document["run_id"],
-            words.clock_time(parse_iso_utc(document["started_at"]), zone),
+            words.clock_time(parse_iso_utc(document["started_at"]), zone) if document["started_at"] else words.UNKNOWN,
             words.energy(document["it_kwh"]),
             words.grams(document["operational_g"]),
             words.grams(document["saving_g"]),
@@ -64,3 +64,31 @@ def show(session: Session, run: str) -> None:
 
     session.screen.answer(headline(document))
     session.screen.detail(*card(document, session.local_zone, verbose=session.verbose))
+
+
+@click.command(cls=Command)
+@click.option("--format", "form", type=click.Choice(["csv", "json", "jsonl"]), help="[default: csv; json with --json]")
+@click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE instead of stdout.")
+@pass_session
+def export(session: Session, *, form: str | None, out: str | None) -> None:
+    """Write all evidence as CSV (the columns of evidence.csv), JSON or JSON lines.
+
+    With --json the export itself is JSON; with a file to write to, stdout says
+    in JSON what was written.
+    """
+    from greenai import api
+    from greenai.cli.exporting import exported, write_file
+
+    chosen = form or ("json" if session.json and out is None else "csv")
+    if session.json and out is None and chosen != "json":
+        raise click.UsageError(f"with --json stdout holds JSON, not {chosen}: leave one of them out, or add --out FILE")
+    documents = api.evidence_list(settings=session.settings())
+    text = exported(documents, chosen)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    write_file(out, text)
+    if session.json:
+        session.screen.document({"written": out, "format": chosen, "evidences": len(documents)})
+    else:
+        session.screen.answer(f"wrote {out}: {len(documents)} runs", style="")

@@ -64,6 +64,5 @@ def _show(session: Session, reading: Reading, settings: Settings) -> None:
     lowest_at = series.start_at + series.step * int(series.values.argmin())
     hours = words.about(series.end_at - series.start_at)
     screen.answer(f"{series.zone}: {low} to {high} gCO2e/kWh in the next {hours}, lowest {words.clock_time(lowest_at, zone)}")
-    loud = loud_words(reading)
-    screen.detail(*([loud] if loud else []), "", *chart(series, width=screen.width, zone=zone, unicode=screen.unicode), "")
+    screen.detail(loud_words(reading), "", *chart(series, width=screen.width, zone=zone, unicode=screen.unicode), "")
     screen.detail(facts(source_rows(reading, settings.origins.get("zone", ""), zone, verbose=session.verbose)))

@@ -72,9 +72,8 @@ def _show(session: Session, reading: Reading, document: dict[str, Any], origin: 
     screen.answer(f"{words.intensity(document['g_per_kwh'])} gCO2e/kWh now in {document['zone']}")
     span = f"{words.intensity(ahead['lowest_g_per_kwh'])} to {words.intensity(ahead['highest_g_per_kwh'])} g/kWh"
     until = words.clock_time(coming.end_at, zone)
-    loud = loud_words(reading)
     screen.detail(
-        *([loud] if loud else []),
+        loud_words(reading),
         facts(
             [
                 ("range", f"{span} until {until}; now is cleaner than {words.share(ahead['cleaner_than'])} of it"),

@@ -60,10 +60,9 @@ def show_plan(session: Session, answer: PlanAnswer, origin: str, *, open_ended: 
     screen, zone = session.screen, session.local_zone
     decision, reading, constraints = answer.decision, answer.reading, answer.job.constraints
     screen.answer(headline(decision, zone))
-    loud = loud_words(reading)
-    screen.detail(Text(decision.reason), *([loud] if loud else []))
+    screen.detail(Text(decision.reason), loud_words(reading))
     drawn = picture(answer, screen, zone)
-    screen.detail("", *drawn, *([""] if drawn else []), choices(decision, zone), "")
+    screen.detail("", *drawn, "" if drawn else None, choices(decision, zone), "")
     assumed = "; assumed, set it with --finish-by or --deadline" if open_ended else ""
     worst = f"{words.intensity(decision.worst_g_per_kwh)} g/kWh if started at the worst moment"
     screen.detail(
