@@ -22,6 +22,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "greenai.meters": "meter",
         "greenai.executors": "executor",
         "greenai.listeners": "listener",
+        "greenai.estimators": "estimator",
     }
 )
 """The entry-point groups, each with what one member of it is called."""
