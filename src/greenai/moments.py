@@ -34,6 +34,7 @@ _TIME_OF_DAY = re.compile(
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEKDAY = re.compile(r"(?:this\s+|on\s+)?(mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun|" + "|".join(_WEEKDAYS) + ")")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]*"
+_RELATIVE_DAY = re.compile(r"today|tomorrow|yesterday|in\b")
 _DAY_WORDS = re.compile(
     rf"today|tomorrow|yesterday|\d{{4}}-\d{{2}}-\d{{2}}|in\s+\d+\s+days?"
     rf"|(?:on\s+)?(?:\d{{1,2}}(?:st|nd|rd|th)?\s+{_MONTH}|{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?)(?:,?\s+\d{{4}})?"
@@ -212,6 +213,9 @@ def _parsed_day(day_words: str, local_now: datetime) -> date | None:
     import dateparser
 
     base = local_now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if not _RELATIVE_DAY.match(day_words):
+        # "27 nov" said on 27 November: the future starts after the base, so it is taken a day back.
+        base -= timedelta(days=1)
     settings = {"RELATIVE_BASE": base, "PREFER_DATES_FROM": "future", "DATE_ORDER": "DMY", "RETURN_AS_TIMEZONE_AWARE": False}
     parsed = dateparser.parse(day_words.removeprefix("on "), languages=["en"], settings=settings)
     return parsed.date() if parsed else None

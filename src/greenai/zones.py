@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -43,23 +43,18 @@ def timezone_name(environ: Mapping[str, str]) -> str | None:
     if "TZ" in environ:
         name = environ["TZ"].removeprefix(":")
         return "UTC" if not name else name if _zone(name) else None
-    import tzlocal
-
-    with warnings.catch_warnings():
-        # Without any configuration tzlocal warns and answers UTC: the answer says the same.
-        warnings.simplefilter("ignore")
-        try:
-            name = tzlocal.get_localzone_name()
-        except (LookupError, OSError, ValueError):
-            return None
+    name = _asked_of_tzlocal("get_localzone_name")
     return name if name and _zone(name) else None
 
 
 def local_timezone(environ: Mapping[str, str]) -> tzinfo:
     """The machine's time zone, for reading and showing times; UTC where TZ makes no sense, as the C library has it."""
     name = timezone_name(environ)
-    zone = _zone(name) if name else _zone_of_rule(environ.get("TZ", ""))
-    return zone or UTC
+    if name:
+        return _zone(name) or UTC
+    # Without a name there may still be a rule in TZ, or an /etc/localtime that is a plain file.
+    found: tzinfo | None = _zone_of_rule(environ["TZ"]) if "TZ" in environ else _asked_of_tzlocal("get_localzone")
+    return found or UTC
 
 
 def default_zone(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -88,6 +83,19 @@ def _table(name: str) -> list[str]:
     from importlib.resources import files
 
     return files("tzdata").joinpath("zoneinfo", name).read_text(encoding="utf-8").splitlines()
+
+
+def _asked_of_tzlocal(question: str) -> Any:
+    """What tzlocal knows of the system; None where it knows nothing."""
+    import tzlocal
+
+    with warnings.catch_warnings():
+        # Without any configuration tzlocal warns and answers UTC: the answer says the same.
+        warnings.simplefilter("ignore")
+        try:
+            return getattr(tzlocal, question)()
+        except (LookupError, OSError, ValueError):
+            return None
 
 
 def _zone(name: str) -> ZoneInfo | None:

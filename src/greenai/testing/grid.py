@@ -224,10 +224,10 @@ def serve(
         for fault in faults:
             name, _, times = fault.partition(":")
             grid.fail(name, times=_count(fault, times) if times else None)
-        tell(f"grid service at {grid.url} (UK carbon intensity API; Ctrl-C ends it)")
-        tell(f"use it:   export GREENAI_UK_URL={grid.url}")
-        tell(f'spoil it: curl -d \'{{"fault": "outage_500", "times": 3}}\' {grid.url}/_faults')
         try:
+            tell(f"grid service at {grid.url} (UK carbon intensity API; Ctrl-C ends it)")
+            tell(f"use it:   export GREENAI_UK_URL={grid.url}")
+            tell(f'spoil it: curl -d \'{{"fault": "outage_500", "times": 3}}\' {grid.url}/_faults')
             threading.Event().wait()
         except KeyboardInterrupt:
             tell("stopped")
@@ -300,8 +300,10 @@ class _Handler(BaseHTTPRequestHandler):
                 raise InputError(f"POST {self.path} is not known", hint="faults are switched on at /_faults")
             length = min(int(self.headers.get("Content-Length") or 0), _LONGEST_REQUEST_BYTES)
             wanted = json.loads(self.rfile.read(length))
+            if not isinstance(wanted, dict) or "fault" not in wanted:
+                raise InputError("the body names no fault", hint='send {"fault": "nulls", "times": 2}')
             self.server.grid.fail(wanted.pop("fault"), **wanted)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError) as error:
             self._send(Reply(status=400, document={"error": str(error), "hint": getattr(error, "hint", None)}))
         else:
             self._send(Reply(document=[asdict(fault) for fault in self.server.grid.faults]))
