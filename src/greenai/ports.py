@@ -101,7 +101,11 @@ class Meter(Protocol):
     info: MeterInfo
 
     def read(self) -> Sequence[EnergySample]:
-        """Cumulative joules now; raises MeterUnavailable. Never blocks for long."""
+        """Cumulative joules now, by one sample. Never blocks for long.
+
+        Raises MeterUnavailable when it cannot be read, and once when its counter
+        was set back since the last read: the next read then counts on from there.
+        """
         ...
 
 
@@ -116,6 +120,10 @@ class Metering(Protocol):
         """Attribute CPU time to this process and its descendants."""
         ...
 
+    def mark(self) -> int:
+        """Read now and close an interval; the number of intervals so far: windows of a trace lie between two marks."""
+        ...
+
     def stop(self) -> EnergyTrace:
         """Last read; joins the sampler first. Idempotent."""
         ...
@@ -126,6 +134,10 @@ class Executor(Protocol):
 
     def launch(self, command: Sequence[str], run_id: str, env: Mapping[str, str]) -> str:
         """Start once per run_id and return its handle."""
+        ...
+
+    def pid(self, handle: str) -> int:
+        """The process whose CPU time is the job's."""
         ...
 
     def wait(self, handle: str) -> int:
