@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,7 @@ CHILD_ENV = ("GREENAI_RUN_ID", "GREENAI_ZONE", "GREENAI_PAUSE_FILE", "GREENAI_CH
 """What a job is told by the greenai that runs it; a greenai inside the job does not take them for typing errors."""
 
 DEFAULT = "default"
+COMMAND_LINE = "command line"
 _SERVICE_KEY = r"([a-z][a-z0-9_]*)_(url|key)"
 _NO_PUE = "assumed 1.0: no building overhead stated"
 
@@ -155,7 +156,7 @@ def load(environ: Mapping[str, str], cwd: Path, overrides: Mapping[str, object] 
     for key, value, origin, base in _layers(environ, cwd, overrides or {}):
         found[key], origins[key] = _read(key, value, origin, base), origin
     _fill_defaults(found, origins, environ)
-    services = {key: found.pop(key) for key in [key for key in found if key not in _FIELDS]}
+    services = _services_out_of(found)
     return Settings(
         **found,
         urls=_by_provider(services, "url"),
@@ -163,6 +164,22 @@ def load(environ: Mapping[str, str], cwd: Path, overrides: Mapping[str, object] 
         origins=MappingProxyType(origins),
         ignored_env=ignored,
     )
+
+
+def with_flags(settings: Settings, flags: Mapping[str, object], cwd: Path) -> Settings:
+    """The settings with further flags on top, read and checked like those of the command line.
+
+    Raises:
+        ConfigError: an unknown key or an unusable value.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    for key in given:
+        _check_flag(key)
+    read: dict[str, Any] = {key: _read(key, value, COMMAND_LINE, cwd) for key, value in given.items()}
+    origins = {**settings.origins, **dict.fromkeys(read, COMMAND_LINE)}
+    _state_pue_source(read)
+    urls = {**settings.urls, **_by_provider(_services_out_of(read), "url")}
+    return replace(settings, **read, urls=MappingProxyType(urls), origins=MappingProxyType(origins))
 
 
 def show(settings: Settings) -> tuple[Shown, ...]:
@@ -220,7 +237,7 @@ def _layers(environ: Mapping[str, str], cwd: Path, overrides: Mapping[str, objec
     for key, value in overrides.items():
         if value is not None:
             _check_flag(key)
-            yield key, value, "command line", cwd
+            yield key, value, COMMAND_LINE, cwd
 
 
 def _project_tables(cwd: Path) -> Iterator[tuple[Path, dict[str, object]]]:
@@ -246,13 +263,23 @@ def _read(key: str, value: object, origin: str, base: Path) -> object:
 
 
 def _fill_defaults(found: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> None:
-    """Defaults that depend on the machine, and the PUE's source when only the PUE is stated."""
+    """Defaults that depend on the machine."""
     if "zone" not in found:
         found["zone"], origins["zone"] = default_zone(environ)
     if "home" not in found:
         found["home"] = _xdg(environ, "state")
+    _state_pue_source(found)
+
+
+def _state_pue_source(found: dict[str, Any]) -> None:
+    """A stated PUE without a source must not keep the source of another."""
     if "pue" in found and "pue_source" not in found:
         found["pue_source"] = "stated by the user, no source given"
+
+
+def _services_out_of(found: dict[str, Any]) -> dict[str, Any]:
+    """Take `<provider>_url` and `<provider>_key` out of the settings found."""
+    return {key: found.pop(key) for key in [key for key in found if key not in _FIELDS]}
 
 
 def _by_provider(services: Mapping[str, Any], suffix: str) -> Mapping[str, str]:

@@ -1,0 +1,28 @@
+"""The public verbs, on top of wiring; the face re-exports them."""
+
+from greenai.api.measuring import EnergyUse, measured
+from greenai.api.planning import PlanAnswer, forecast, plan
+from greenai.api.recording import evidence_list, evidence_show, settle, verify
+from greenai.api.running import measure, run
+from greenai.api.tracking import Track, carbon_aware, track
+from greenai.engine.run import RunOutcome
+from greenai.engine.settle import SettleReport
+
+__all__ = [
+    "EnergyUse",
+    "PlanAnswer",
+    "RunOutcome",
+    "SettleReport",
+    "Track",
+    "carbon_aware",
+    "evidence_list",
+    "evidence_show",
+    "forecast",
+    "measure",
+    "measured",
+    "plan",
+    "run",
+    "settle",
+    "track",
+    "verify",
+]

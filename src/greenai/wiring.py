@@ -1,0 +1,254 @@
+"""Settings become doors: the only room that sees all the others."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from greenai import config, plugins
+from greenai._version import __version__
+from greenai.adapters.clock import SystemClock
+from greenai.adapters.door import SchemeDoor
+from greenai.adapters.executors.local import LocalExecutor, check_command
+from greenai.adapters.exporters import decision_json, evidence_csv
+from greenai.adapters.files import FileDoor
+from greenai.adapters.http import NetworkDoor
+from greenai.adapters.ledger import FileLedger
+from greenai.adapters.meters.chain import MeterChain
+from greenai.adapters.runs import RunDirectories
+from greenai.adapters.sampler import Sampler
+from greenai.adapters.store import SqliteArchive
+from greenai.config import Settings
+from greenai.engine.doors import Doors, Write, tell_nobody
+from greenai.engine.progress import Progress
+from greenai.engine.read import Sources
+from greenai.engine.run import RunOutcome
+from greenai.engine.verify import VerifyReport, verify, verify_csv
+from greenai.errors import StoreError
+from greenai.logic.deciding import Policy
+from greenai.logic.evidence_rows import COLUMNS, decision_entry, evidence_row
+from greenai.model.energy import MeterEnvironment
+from greenai.model.evidence import RunFacts
+from greenai.model.footprint import Embodied, Estimate
+from greenai.model.intensity import Access, Provider
+from greenai.model.job import Job
+from greenai.model.zone import Place
+from greenai.ports import Clock, Metering
+
+__all__ = [
+    "check_command",
+    "check_outputs",
+    "detect_meters",
+    "export",
+    "facts_of",
+    "metering_of",
+    "open_doors",
+    "open_ledger",
+    "policy_named",
+    "run_environment",
+    "settings_with",
+    "sources_of",
+    "system_clock",
+    "verify_ledger",
+]
+
+HOURS_PER_YEAR = 8766.0
+"""365.25 days."""
+
+GIVEN = ("csv", "constant")
+"""Providers of what the user gives: asked alone when it is given, never otherwise."""
+
+
+def system_clock() -> Clock:
+    """The machine's clock."""
+    return SystemClock()
+
+
+def settings_with(settings: Settings | None, **flags: object) -> Settings:
+    """The given settings, or those of this process and directory, with flags that are not None on top."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    if settings is None:
+        return config.load(os.environ, Path.cwd(), given)
+    return config.with_flags(settings, given, Path.cwd()) if given else settings
+
+
+def policy_named(name: str) -> Policy:
+    """A policy by its entry point's name; raises InputError with the closest names."""
+    policy: Policy = plugins.load("greenai.policies", name)
+    return policy
+
+
+def providers_of(settings: Settings) -> tuple[Provider, ...]:
+    """What may be asked, in order: the user's own series alone if there is one, else services, then packaged facts."""
+    given = _given(settings)
+    if given:
+        return (plugins.load("greenai.providers", next(iter(given))),)
+    known, _problems = plugins.load_all("greenai.providers")
+    asked = [provider for name, provider in known.items() if name not in GIVEN]
+    return tuple(sorted(asked, key=lambda provider: (not provider.live, provider.name == "annual", provider.name)))
+
+
+def _given(settings: Settings) -> dict[str, Access]:
+    if settings.series is not None:
+        return {"csv": Access(base_url=f"file://{quote(str(settings.series.absolute()))}")}
+    if settings.constant_g_per_kwh is not None:
+        return {"constant": Access(base_url=f"data:text/plain,{settings.constant_g_per_kwh!r}")}
+    return {}
+
+
+def sources_of(settings: Settings, *, network: bool = True) -> Sources:
+    """The grid as these settings see it; `network` False: archive, files and packaged facts only."""
+    clock = SystemClock()
+    files = FileDoor(now=clock.now)
+    web = NetworkDoor(now=clock.now, bound_s=settings.http_timeout_s)
+    services = {
+        name: Access(base_url=settings.urls.get(name, ""), key=settings.keys.get(name, ""))
+        for name in {*settings.urls, *settings.keys}
+    }
+    return Sources(
+        providers=providers_of(settings),
+        access={**services, **_given(settings)},
+        door=SchemeDoor({"https": web, "http": web, "file": files, "package": files, "data": files}),
+        archive=SqliteArchive(settings.home / "archive.sqlite"),
+        network=network,
+    )
+
+
+def open_ledger(settings: Settings) -> FileLedger:
+    """The ledger of the state directory."""
+    return FileLedger(settings.home)
+
+
+def open_doors(
+    settings: Settings, *, clock: Clock | None = None, tell: Callable[[Progress], None] = tell_nobody, network: bool = True
+) -> Doors:
+    """Every door, as these settings say."""
+    return Doors(
+        clock=clock or SystemClock(),
+        sources=sources_of(settings, network=network),
+        ledger=open_ledger(settings),
+        runs=RunDirectories(settings.home),
+        executor=LocalExecutor(),
+        metering=lambda write: metering_of(settings, write),
+        tell=tell,
+    )
+
+
+def meter_environment(settings: Settings) -> MeterEnvironment:
+    """Where meters look, as plain values."""
+    return MeterEnvironment(
+        powercap_root=str(settings.powercap_root),
+        proc_root=str(settings.proc_root),
+        sys_root=str(settings.sys_root),
+        nvml_library=settings.nvml_library,
+        visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        assumed_w=settings.assumed_w,
+        idle_w=settings.idle_w,
+        chosen=() if settings.meter == "auto" else (settings.meter,),
+    )
+
+
+def detect_meters(settings: Settings) -> MeterChain:
+    """The best meter of each component here, and why the others were not taken."""
+    names = plugins.names("greenai.meters") if settings.meter == "auto" else (settings.meter,)
+    detectors = {name: plugins.load("greenai.meters", name) for name in names}
+    return MeterChain.detect(detectors, meter_environment(settings))
+
+
+def _metering(settings: Settings, write: Write) -> Metering:
+    chain = detect_meters(settings)
+    return Sampler(chain, write=write, interval_s=settings.interval_s)
+
+
+def place_of(settings: Settings) -> Place:
+    """The zone and the building."""
+    return Place(zone=settings.zone, pue=settings.pue, pue_source=settings.pue_source, wue_l_per_kwh=settings.wue_l_per_kwh)
+
+
+def embodied_of(settings: Settings) -> Embodied | None:
+    """The making of the machine, if the user stated it."""
+    if settings.embodied_kg is None:
+        return None
+    low_kg, high_kg = settings.embodied_kg
+    total = Estimate(value=(low_kg + high_kg) / 2 * 1000, low=low_kg * 1000, high=high_kg * 1000)
+    return Embodied(
+        total_g=total,
+        life_h=settings.life_years * HOURS_PER_YEAR,
+        resource_share=settings.resource_share,
+        source=f"stated by the user: embodied_kg from {settings.origins.get('embodied_kg', config.DEFAULT)}",
+    )
+
+
+def facts_of(
+    job: Job, settings: Settings, *, unit: tuple[str, float], labels: Mapping[str, str], deferrable: bool, csv: Path | None = None
+) -> RunFacts:
+    """What the evidence of a job will rest on; `unit` names R of the SCI score and counts it."""
+    limits = job.constraints
+    return RunFacts(
+        run_id=job.id,
+        command=job.command,
+        runnable_at=job.submitted_at,
+        latest_start_at=limits.latest_start_at if deferrable else None,
+        place=place_of(settings),
+        embodied=embodied_of(settings),
+        per=unit[0],
+        count=unit[1],
+        hold_w=settings.hold_w,
+        threshold_g_per_kwh=limits.max_g_per_kwh,
+        labels=dict(labels),
+        machine={"os": platform.system(), "machine": platform.machine(), "python": platform.python_version()},
+        version=__version__,
+        csv_path=str(csv.absolute()) if csv else "",
+    )
+
+
+def run_environment(job: Job) -> dict[str, str]:
+    """What the command is told: the names every integration keys on."""
+    return {"GREENAI_RUN_ID": job.id, "GREENAI_ZONE": job.zone}
+
+
+def check_outputs(csv: Path | None, decision_log: Path | None) -> None:
+    """Refuse files that cannot be written before anything is started; raises InputError."""
+    if csv is not None:
+        evidence_csv.check_writable(csv, COLUMNS)
+    if decision_log is not None:
+        decision_json.check_writable(decision_log)
+
+
+def export(outcome: RunOutcome, *, csv: Path | None, decision_log: Path | None) -> tuple[str, ...]:
+    """Write the files beside the ledger; what fails is a warning, the ledger has it all."""
+    if outcome.evidence is None:
+        return ()
+    warnings: list[str] = []
+    for path, write in ((csv, _write_row), (decision_log, _write_entry)):
+        if path is not None:
+            try:
+                warnings += write(path, outcome)
+            except StoreError as error:
+                warnings.append(str(error))
+    return tuple(warnings)
+
+
+def _write_row(path: Path, outcome: RunOutcome) -> Sequence[str]:
+    return evidence_csv.append_row(path, evidence_row(outcome.evidence or {}))
+
+
+def _write_entry(path: Path, outcome: RunOutcome) -> Sequence[str]:
+    return decision_json.append_entry(path, decision_entry(outcome.evidence or {}))
+
+
+def verify_ledger(settings: Settings, csv_paths: Sequence[Path]) -> VerifyReport:
+    """Check the ledger of the state directory, and evidence.csv files against it."""
+    ledger = open_ledger(settings)
+    known, _problems = plugins.load_all("greenai.providers")
+    archive = SqliteArchive(settings.home / "archive.sqlite")
+    report = verify(ledger, RunDirectories(settings.home), archive, tuple(known.values()))
+    problems = list(report.problems)
+    for path in csv_paths:
+        rows = evidence_csv.read_rows(path)
+        problems += [f"{path}, {problem}" for problem in verify_csv(rows, tuple(ledger.records()))]
+    return replace(report, problems=tuple(problems))
