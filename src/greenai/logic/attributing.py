@@ -73,8 +73,8 @@ class _Reading:
 
 
 def _reading(trace: EnergyTrace, name: str) -> _Reading:
-    duration_s = np.array([interval.duration_s for interval in trace.intervals])
-    given_j = np.array([interval.machine_j.get(name, np.nan) for interval in trace.intervals])
+    duration_s = _durations_s(trace)
+    given_j = np.array([interval.machine_j.get(name, np.nan) for interval in trace.intervals], dtype=np.float64)
     read = np.flatnonzero(np.isfinite(given_j))
     energy_j = np.zeros(len(given_j))
     first = 0
@@ -89,6 +89,10 @@ def _reading(trace: EnergyTrace, name: str) -> _Reading:
     filled[first:] = 1.0
     gaps = np.array([bool(interval.gap) for interval in trace.intervals], dtype=bool)
     return _Reading(energy_j=energy_j, filled=filled, hidden_j=np.where(gaps, mean_w * duration_s, 0.0))
+
+
+def _durations_s(trace: EnergyTrace) -> FloatArray:
+    return np.array([interval.duration_s for interval in trace.intervals], dtype=np.float64)
 
 
 def _shares(duration_s: FloatArray) -> FloatArray:
@@ -147,9 +151,8 @@ def _divided(trace: EnergyTrace, meter: MeterInfo, energy_j: FloatArray) -> Call
 
 def _cpu_share(trace: EnergyTrace) -> FloatArray:
     """Job over busy CPU seconds, 0 to 1. The job's own seconds count as busy where the coarser machine clock missed them."""
-    job_s = np.array([max(0.0, interval.job_cpu_s) for interval in trace.intervals])
-    busy_s = np.array([interval.busy_cpu_s for interval in trace.intervals])
-    busy_s = np.maximum(busy_s, job_s)
+    job_s = np.array([max(0.0, interval.job_cpu_s) for interval in trace.intervals], dtype=np.float64)
+    busy_s = np.maximum([interval.busy_cpu_s for interval in trace.intervals], job_s)
     share: FloatArray = np.divide(job_s, busy_s, out=np.zeros_like(job_s), where=busy_s > 0)
     return share
 
@@ -165,7 +168,7 @@ def _kept_share(trace: EnergyTrace, meter: MeterInfo) -> float:
 
 
 def _idle_j(trace: EnergyTrace, idle_w: float, energy_j: FloatArray) -> FloatArray:
-    duration_s = np.array([interval.duration_s for interval in trace.intervals])
+    duration_s = _durations_s(trace)
     return np.minimum(idle_w * duration_s, energy_j)
 
 
