@@ -227,6 +227,20 @@ def test_services_of_any_provider(world):
     assert dict(settings.keys) == {"electricity_maps": "s3cret"}
 
 
+def test_flags_on_top_of_loaded_settings(world):
+    before = world.load({"GREENAI_PUE": "1.5", "GREENAI_PUE_SOURCE": "audit", "GREENAI_UK_URL": "http://a.example"}, zone="DE")
+    after = config.with_flags(before, {"pue": 1.1, "zone": None, "series": "ci.csv", "em_url": "http://b.example"}, world.project)
+    assert (after.pue, after.zone, after.series) == (1.1, "DE", world.project / "ci.csv")
+    assert after.pue_source == "stated by the user, no source given"
+    assert dict(after.urls) == {"uk": "http://a.example", "em": "http://b.example"}
+    assert after.origins["pue"] == "command line"
+    assert before.pue == 1.5
+    with pytest.raises(ConfigError, match="pue"):
+        config.with_flags(before, {"pue": "high"}, world.project)
+    with pytest.raises(ConfigError, match="every user"):
+        config.with_flags(before, {"uk_key": "s3cret"}, world.project)
+
+
 def test_a_secret_shows_nowhere(world):
     settings = world.load({"GREENAI_UK_KEY": "s3cret"})
     shown = config.show(settings)
@@ -324,7 +338,8 @@ def test_every_setting_is_documented_and_read():
     readable = {item.name for item in fields(Settings) if "read" in item.metadata}
     assert readable == set(config.KEYS)
     page = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
-    assert [key for key in config.KEYS if f"`{key}`" not in page] == []
+    assert [key for key in config.KEYS if f"| `{key}` |" not in page] == []
+    assert [item.name for item in fields(Settings) if item.name in readable and item.metadata["about"] not in page] == []
 
 
 def test_settings_load_neither_numpy_nor_httpx():
