@@ -36,8 +36,11 @@ PRAGMA user_version = 1;
 INSERT INTO answer (provider, zone, purpose, start_at, end_at, now_at, issued_slot_at, fetched_at)
 VALUES (:provider, :zone, :purpose, :start_at, :end_at, :now_at, :issued_slot_at, :fetched_at);
 
+-- name: has_body
+SELECT 1 FROM body WHERE sha256 = ?;
+
 -- name: keep_body
-INSERT INTO body (sha256, compressed) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING;
+INSERT INTO body (sha256, compressed) VALUES (?, ?);
 
 -- name: keep_part
 INSERT INTO part (answer_id, position, url, sha256, fetched_at) VALUES (?, ?, ?, ?, ?);

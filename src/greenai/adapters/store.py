@@ -70,7 +70,8 @@ class SqliteArchive:
         with self._writing() as database:
             answer_id = database.execute(_sql("keep_answer"), answer).lastrowid
             for position, payload in enumerate(payloads):
-                database.execute(_sql("keep_body"), (payload.sha256, zlib.compress(payload.body)))
+                if database.execute(_sql("has_body"), (payload.sha256,)).fetchone() is None:
+                    database.execute(_sql("keep_body"), (payload.sha256, zlib.compress(payload.body)))
                 part = (answer_id, position, payload.url, payload.sha256, _text(payload.fetched_at))
                 database.execute(_sql("keep_part"), part)
 

@@ -9,8 +9,7 @@ record, because the country's trend is not the grid's (facts/README.md).
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -83,22 +82,22 @@ def _kind_of_hour(hour: datetime) -> tuple[int, int, int]:
 def _typical_days(grid: str, ratios: Payload) -> dict[tuple[int, int, int], float]:
     """Ratio to the yearly mean by (month, weekend, UTC hour)."""
     return {
-        (int(row["month"]), int(row["weekend"]), int(row["hour_utc"])): float(row["ratio_mean"])
-        for row in _table(ratios)
-        if row["zone"] == grid
+        (int(row["month"]), int(row["weekend"]), int(row["hour_utc"])): float(row["ratio_mean"]) for row in _table(ratios, grid)
     }
 
 
 def _level(grid: str, means: Payload, annual: Payload) -> Level:
     if grid in COUNTRIES:
-        row = next(row for row in _table(annual) if row["country_iso2"] == grid)
+        (row,) = _table(annual, grid)
         return Level(g_per_kwh=float(row["g_per_kwh"]), years=row["year"])
-    row = next(row for row in _table(means) if row["zone"] == grid)
+    (row,) = _table(means, grid)
     return Level(g_per_kwh=float(row["mean_g_per_kwh"]), years=row["years"])
 
 
-def _table(payload: Payload) -> csv.DictReader[str]:
-    return csv.DictReader(io.StringIO(payload.body.decode("utf-8")))
+def _table(payload: Payload, grid: str) -> Iterator[dict[str, str]]:
+    """The rows of a packaged table that begin with the grid's key."""
+    header, *lines = payload.body.decode("utf-8").splitlines()
+    yield from csv.DictReader([header, *(line for line in lines if line.startswith(f"{grid},"))])
 
 
 provider = Provider(

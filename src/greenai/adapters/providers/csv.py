@@ -51,6 +51,8 @@ class Sheet:
     def cell(self, line: Line, column: str) -> str:
         """The text under `column`; a line must have one."""
         number, cells = line
+        if any(cells[len(self.columns) :]):
+            raise self.refused(number, f"{len(cells)} cells under {len(self.columns)} columns", "write decimals with a point")
         place = self.columns[column]
         text = cells[place].strip() if place < len(cells) else ""
         if not text:
@@ -116,11 +118,7 @@ def _sheet(payload: Payload) -> Sheet:
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise InputError(f"{name}, line {reader.line_num}: {error}", hint=f"it must be comma-separated: {SHAPES}") from None
-    sheet = Sheet(name=name, columns=columns, lines=lines)
-    for number, cells in lines:
-        if any(cells[len(columns) :]):
-            raise sheet.refused(number, f"{len(cells)} cells under {len(columns)} columns", "write decimals with a point")
-    return sheet
+    return Sheet(name=name, columns=columns, lines=lines)
 
 
 def _g_per_kwh(sheet: Sheet, line: Line, column: str) -> float:
@@ -170,15 +168,25 @@ def _slots(sheet: Sheet, column: str) -> Slots:
         raise sheet.refused(int(line[0]), "the only row: how long does it hold?", "give at least two rows, one step apart")
     apart_us = np.diff(start_us)
     step_us = int(apart_us.min())
-    odd = np.flatnonzero((apart_us % step_us != 0) | (apart_us < SECOND // _MICROSECOND))
-    if odd.size:
-        apart = int(apart_us[odd[0]]) * _MICROSECOND
-        problem = f"it starts {apart} after the row before; the finest step of the file is {step_us * _MICROSECOND}"
-        raise sheet.refused(int(line[odd[0] + 1]), problem, "steps must be multiples of the finest, which is a second or more")
+    _check_steps(apart_us, line, sheet)
     longest_us = max(step_us, HOUR // _MICROSECOND)
     held_us = np.where(apart_us <= longest_us, apart_us, step_us)
     end_us = start_us + np.append(held_us, held_us[-1])
     return Slots(start_us=start_us, end_us=end_us, g_per_kwh=g_per_kwh, line=line, step_us=step_us)
+
+
+def _check_steps(apart_us: NDArray[np.int64], line: NDArray[np.int64], sheet: Sheet) -> None:
+    """Refuse a file whose rows keep to no one grid of times; named is the line that makes the finest step."""
+    finest = int(apart_us.argmin())
+    step = int(apart_us[finest]) * _MICROSECOND
+    odd = np.flatnonzero(apart_us % apart_us[finest])
+    number = int(line[finest + 1])
+    if step < SECOND:
+        raise sheet.refused(number, f"it starts {step} after the row before", "a step is a second or more")
+    if odd.size:
+        other = int(apart_us[odd[0]]) * _MICROSECOND
+        problem = f"it starts {step} after the row before, line {line[odd[0] + 1]} {other} after its own"
+        raise sheet.refused(number, problem, "all steps must be multiples of the finest")
 
 
 def _rows(sheet: Sheet, column: str) -> tuple[NDArray[np.int64], FloatArray, NDArray[np.int64]]:
@@ -214,7 +222,9 @@ def _wanted(slots: Slots, start_us: int, end_us: int, sheet: Sheet) -> tuple[int
             hint="replay a moment it covers with --at, or give a file that reaches further",
         )
     last = int(np.searchsorted(slots.start_us, end_us, side="left"))
-    holes = np.flatnonzero(slots.end_us[first : last - 1] != slots.start_us[first + 1 : last])
+    next_us = slots.start_us[first + 1 : last + 1]
+    held_us = slots.end_us[first : first + len(next_us)]
+    holes = np.flatnonzero((held_us != next_us) & (held_us < end_us))
     if holes.size:
         after = first + int(holes[0])
         raise SeriesGap(
