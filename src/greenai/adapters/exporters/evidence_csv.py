@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from greenai.adapters.exporters._files import append_durably, check_place, content, free_name, locked, replace_durably
+from greenai.adapters.exporters._files import append_durably, check_place, content, free_name, locked
 from greenai.errors import InputError, StoreError
 
 SHARED_COLUMNS = 14
@@ -49,13 +49,6 @@ def append_row(path: Path, row: Mapping[str, str]) -> tuple[str, ...]:
             aside = free_name(path, "bak")
             path.rename(aside)
             warnings.append(f"{path} had other columns: it is kept as {aside.name} and a new file begun")
-
-
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """A new file with these rows, in place of any at once; raises StoreError."""
-    path = path.resolve()
-    with locked(path):
-        replace_durably(path, _lines([columns, *([row[column] for column in columns] for row in rows)]))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
