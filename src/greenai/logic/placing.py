@@ -32,6 +32,10 @@ from greenai.model.units import as_utc
 __all__ = ["asap", "greenest", "greenest_starts", "interruptible", "percentile", "threshold"]
 
 
+NEVER_BELOW = "never below"
+"""How the note of a threshold or percentile plan begins when no admissible start is below the limit."""
+
+
 def asap(series: IntensitySeries, constraints: Constraints, now_at: datetime) -> Plan:
     """The first admissible start."""
     span = admissible(series, constraints, as_utc(now_at, name="now_at"))
@@ -100,7 +104,7 @@ def time_percentile(series: IntensitySeries, start_at: datetime, end_at: datetim
 def plan_at(series: IntensitySeries, constraints: Constraints, start_at: datetime, *, note: str = "") -> Plan:
     """The plan of one uninterrupted run from `start_at`; raises SeriesGap where the series does not cover it."""
     cost_g_per_kw = series.integral_g_per_kw(start_at, start_at + constraints.duration)
-    return _plan(constraints, start_at, cost_g_per_kw, note)
+    return _plan(constraints, start_at, max(cost_g_per_kw, 0.0), note)
 
 
 def _plan(constraints: Constraints, start_at: datetime, cost_g_per_kw: float, note: str) -> Plan:
@@ -122,7 +126,7 @@ def _first_below(series: IntensitySeries, constraints: Constraints, span: Admiss
     start_at = _first_start_below(profile, limit_g_per_kwh * hours_of(constraints.duration))
     if start_at is not None:
         return plan_at(series, constraints, start_at, note=span.note)
-    never = f"never below {limit_g_per_kwh:.4g} g/kWh before the limit: the greenest start instead"
+    never = f"{NEVER_BELOW} {limit_g_per_kwh:.4g} g/kWh before the limit: the greenest start instead"
     return _greenest(profile, constraints, f"{never}; {span.note}" if span.note else never)
 
 

@@ -14,18 +14,21 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from greenai.errors import NoFeasibleWindow
+from greenai.logic.wording import span_words, when
 from greenai.model.job import Constraints
 from greenai.model.series import FloatArray, IntensitySeries
-from greenai.model.units import SECONDS_PER_HOUR, iso_utc
+from greenai.model.units import SECONDS_PER_HOUR, ceil_to
 
 TIE_RATIO = 1e-10
 """Two costs this close are one: the noise of prefix sums must not choose a later start."""
 
 MICROSECOND = timedelta(microseconds=1)
 """The finest a start can be: all exact times are whole microseconds."""
+
+MINUTE = timedelta(minutes=1)
 
 US_PER_HOUR = 3_600_000_000
 
@@ -66,6 +69,13 @@ class StartProfile:
         """The same as a moment."""
         return self.origin_at + self.start_us(place) * MICROSECOND
 
+    def starts_us(self) -> NDArray[np.int64]:
+        """All starts, shape (m,)."""
+        places = np.arange(len(self.costs_g_per_kw), dtype=np.int64)
+        starts = self.edge_us + places // 2 * self.step_us + places % 2 * self.into_us
+        within: NDArray[np.int64] = np.minimum(np.maximum(starts, self.first_us), self.last_us)
+        return within
+
     def greenest(self) -> int:
         """The place of least cost, ties to the earliest."""
         costs = self.costs_g_per_kw
@@ -84,9 +94,11 @@ def admissible(series: IntensitySeries, constraints: Constraints, now_at: dateti
     if last_at < first_at:
         covered = series.end_at - first_at
         raise NoFeasibleWindow(
-            f"the series of {series.zone} covers {iso_utc(series.start_at)} to {iso_utc(series.end_at)}: "
-            f"no run of {constraints.duration} from {iso_utc(first_at)} to {iso_utc(constraints.deadline_at)} lies within it",
-            hint=f"the longest run it covers is {covered}" if covered > timedelta(0) else "read a series that covers the job",
+            f"the series of {series.zone} covers {when(series.start_at)} to {when(series.end_at)}: no run of "
+            f"{span_words(constraints.duration)} from {when(first_at)} to {when(constraints.deadline_at)} lies within it",
+            hint=f"the longest run it covers is {span_words(covered)}"
+            if covered > timedelta(0)
+            else "take a series that covers the job",
         )
     return Admissible(first_at=first_at, last_at=last_at, note=_left_out(series, constraints, soonest_at))
 
@@ -97,10 +109,10 @@ def require_time(constraints: Constraints, soonest_at: datetime) -> None:
         return
     finish_at = soonest_at + constraints.duration
     left = constraints.deadline_at - soonest_at
-    shorter = f", or shorten the run: up to {left} would fit" if left > timedelta(0) else ""
+    shorter = f", or shorten the run: up to {span_words(left)} would fit" if left > timedelta(0) else ""
     raise NoFeasibleWindow(
-        f"a run of {constraints.duration} from {iso_utc(soonest_at)} on cannot end by {iso_utc(constraints.deadline_at)}",
-        hint=f"allow it to end at {iso_utc(finish_at)} or later{shorter}",
+        f"a run of {span_words(constraints.duration)} from {when(soonest_at)} on cannot end by {when(constraints.deadline_at)}",
+        hint=f"allow it to end at {when(ceil_to(finish_at, MINUTE))} or later{shorter}",
     )
 
 
@@ -108,9 +120,9 @@ def _left_out(series: IntensitySeries, constraints: Constraints, soonest_at: dat
     """What the series does not let us search, in words; empty when nothing."""
     parts = []
     if series.start_at > soonest_at:
-        parts.append(f"the series begins at {iso_utc(series.start_at)}: earlier starts were not considered")
+        parts.append(f"the series begins at {when(series.start_at)}: earlier starts were not considered")
     if series.end_at < constraints.deadline_at:
-        parts.append(f"the series ends at {iso_utc(series.end_at)}: time beyond it was not considered")
+        parts.append(f"the series ends at {when(series.end_at)}: time beyond it was not considered")
     return "; ".join(parts)
 
 
@@ -137,6 +149,8 @@ def start_profile(series: IntensitySeries, span: Admissible, duration: timedelta
         costs_g_per_kw=costs,
     )
     _pin_ends(series, profile, length_us)
+    # Differences of sums can fall below zero by their rounding; a cost cannot.
+    np.maximum(costs, 0.0, out=costs)
     return profile
 
 
@@ -211,7 +225,7 @@ class _RunTable:
         starts, costs = (np.stack(part) for part in zip(*kinds, strict=True))
         chosen = np.where(costs <= costs.min(axis=0) * (1 + TIE_RATIO), starts, np.inf).argmin(axis=0)
         jobs = np.arange(len(chosen))
-        return np.clip(starts[chosen, jobs], low, high), costs[chosen, jobs]
+        return np.clip(starts[chosen, jobs], low, high), np.maximum(costs[chosen, jobs], 0.0)
 
     def _best_slot(
         self, first: FloatArray, last: FloatArray, ahead: FloatArray, part: tuple[FloatArray, FloatArray]
