@@ -45,6 +45,8 @@ def _file(rest: str) -> bytes:
     if parts.netloc not in {"", "localhost"}:
         raise InputError(f"file:{rest} names the machine {parts.netloc}", hint="give a path on this machine")
     path = Path(url2pathname(parts.path))
+    if "\0" in str(path):
+        raise InputError(f"{str(path)!r} is not a path", hint="give the path of a file")
     try:
         _check(path)
         body = path.read_bytes()
@@ -54,8 +56,6 @@ def _file(rest: str) -> bytes:
         ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", hint="make it readable, or give another file") from None
-    except ValueError:
-        raise InputError(f"{str(path)!r} is not a path", hint="give the path of a file") from None
     try:
         body.decode("utf-8-sig")
     except UnicodeDecodeError:

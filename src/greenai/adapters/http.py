@@ -126,8 +126,8 @@ class _Exchange:
 
     def too_late(self) -> ProviderUnavailable:
         """The error when time is up, with the last thing that went wrong."""
-        last = f"; last: {self._last}" if self._last else ""
-        return ProviderUnavailable(f"{self._host} gave no whole answer within {self._bound_s:g} s{last}")
+        problem = f"{self._last}; gave up" if self._last else f"{self._host} gave no whole answer"
+        return ProviderUnavailable(f"{problem} after {self._bound_s:g} s")
 
     def _left_s(self) -> float:
         return self._deadline_s - time.monotonic()
@@ -150,10 +150,10 @@ class _Exchange:
                 return self._follow(client)
         except httpx.DecodingError:
             raise ProviderBadData(f"the answer of {self._host} cannot be decompressed") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise _no_address(self.shown_url, error) from None
         except httpx.TransportError as error:
             raise self._unreached(error) from None
-        except httpx.InvalidURL as error:
-            raise _no_address(self.shown_url, error) from None
 
     def _unreached(self, error: httpx.TransportError) -> ProviderUnavailable:
         """What kept the answer from coming; a certificate that does not verify is not tried again."""
