@@ -131,7 +131,8 @@ def _ask(chain: _Chain, provider: Provider) -> tuple[IntensitySeries, tuple[Payl
     payloads = tuple(sources.door.fetch(request) for request in requests)
     _keep(chain, provider, payloads)
     series = provider.parse(payloads, query)
-    if not series.covers(query.start_at, _must_reach(query, at_least=query.start_at + timedelta.resolution)):
+    until_at = max(_must_reach(query, at_least=query.start_at), query.start_at + timedelta.resolution)
+    if not series.covers(query.start_at, until_at):
         raise ProviderBadData(f"the answer covers {iso_utc(series.start_at)} to {iso_utc(series.end_at)}, not what is asked")
     return series, payloads
 
@@ -204,10 +205,9 @@ def _packaged(chain: _Chain, providers: Sequence[Provider]) -> Reading:
     for provider in providers:
         try:
             series, payloads = _ask(chain, provider)
-        except UnknownZone as error:
-            unknown = error
-        except ProviderError as error:
+        except (ProviderError, UnknownZone) as error:
             chain.reasons.append(f"{provider.name}: {error}")
+            unknown = error if isinstance(error, UnknownZone) else unknown
         else:
             return chain.reading(series, "annual" if provider.name == "annual" else "climatology", payloads)
     raise unknown
