@@ -183,7 +183,11 @@ def test_an_inherited_sigchld_ignore_costs_no_exit_code():
 
 
 def test_ctrl_c_at_the_terminal_reaches_the_child_exactly_once():
-    """The terminal interrupts the whole foreground group; a greenai that passed it on would do it twice."""
+    """The terminal interrupts the whole foreground group; a greenai that passed it on would do it twice.
+
+    greenai stands still until the child has had its own, so that two would not melt into one;
+    SIGUSR1 comes after SIGINT, so when it has arrived nothing is left to be passed on.
+    """
     primary, secondary = pty.openpty()
 
     def take_terminal() -> None:
@@ -194,8 +198,12 @@ def test_ctrl_c_at_the_terminal_reaches_the_child_exactly_once():
     os.close(secondary)
     try:
         assert read_until(primary, "ready")
+        process.send_signal(signal.SIGSTOP)
         os.write(primary, b"\x03")
         assert read_until(primary, "got SIGINT")
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGCONT)
+        assert read_until(primary, "got SIGUSR1").count("SIGINT") == 0
         os.write(primary, b"go\n")
         rest = read_until(primary, "ended 0")
         assert rest.count("SIGINT") == 1

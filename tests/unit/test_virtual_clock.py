@@ -82,7 +82,7 @@ def test_a_hook_that_was_jumped_over_runs_at_the_next_wait(clock):
     clock.at(NOW + HOUR, lambda: seen.append(clock.now()))
     clock.jump(2 * HOUR)
     assert seen == []
-    clock.wait_until(NOW + 3 * HOUR)
+    clock.wait_until(NOW)
     assert seen == [NOW + 2 * HOUR]
 
 
