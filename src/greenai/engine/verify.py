@@ -67,7 +67,7 @@ def verify(ledger: Ledger, runs: RunStore, archive: Archive | None, providers: S
     check = _Check(runs=runs, archive=archive, providers=providers)
     head = _head(ledger, check)
     chain = read_chain(ledger.lines(), head)
-    check.problems += chain.problems
+    check.problems.extend(chain.problems)
     by_run: dict[str, list[Record]] = {}
     for record in chain.records:
         if record.type == "note" and record.payload.get("about") == "rows missing":
@@ -77,7 +77,7 @@ def verify(ledger: Ledger, runs: RunStore, archive: Archive | None, providers: S
             by_run.setdefault(run_id, []).append(record)
     for run_id, records in by_run.items():
         _check_run(run_id, records, check)
-    check.problems += _samples_without_records(runs, by_run)
+    check.problems.extend(_samples_without_records(runs, by_run))
     return VerifyReport(
         problems=tuple(check.problems),
         notes=tuple(check.notes),
@@ -102,19 +102,21 @@ def _samples_without_records(runs: RunStore, by_run: Mapping[str, Sequence[Recor
 
 def _check_run(run_id: str, records: Sequence[Record], check: _Check) -> None:
     """Order, agreement and evidence of one run."""
-    check.problems += [f"run {run_id}: {trouble}" for trouble in _disorder(records)]
+    check.problems.extend([f"run {run_id}: {trouble}" for trouble in _disorder(records)])
     first = {kind: next((record for record in records if record.type == kind), None) for kind in ONCE}
+    if first["run_ended"] is not None and first["evidence"] is None:
+        check.notes.append(f"run {run_id}: has ended and has no evidence yet (greenai evidence settle)")
     for record in records:
         if record.type not in EVIDENCE:
             continue
         where = f"run {run_id}, {record.type} (seq {record.seq})"
-        for earlier in (first["run_started"], first["run_ended"]):
-            if earlier is not None:
-                check.problems += [f"{where}: {trouble}" for trouble in _disagreements(record, earlier)]
-        if first["run_started"] is None or first["run_ended"] is None:
+        ends = [found for found in (first["run_started"], first["run_ended"]) if found is not None]
+        if len(ends) < 2:
             check.notes.append(f"{where}: the rows of its start or end could not be written")
         try:
-            check.problems += [f"{where}: {trouble}" for trouble in _recomputed(run_id, record, check)]
+            for earlier in ends:
+                check.problems.extend([f"{where}: {trouble}" for trouble in _disagreements(record, earlier)])
+            check.problems.extend([f"{where}: {trouble}" for trouble in _recomputed(run_id, record, check)])
         except GreenaiError as error:
             check.problems.append(f"{where}: cannot be recomputed: {error}")
         except MALFORMED as error:
