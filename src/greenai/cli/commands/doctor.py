@@ -6,6 +6,8 @@ import click
 
 from greenai.cli.command import Command, Session, pass_session
 
+NOT_READY = "evidence made here would rest on assumed numbers, or could not be written"
+
 
 @click.command(cls=Command)
 @pass_session
@@ -31,11 +33,15 @@ def doctor(session: Session) -> int:
 
     styles = {"ok": GOOD, "warn": WARN, "fail": BAD}
     rows: list[tuple[str, str | Text]] = []
+    said = ""
     for check in checks:
-        rows.append((check.name, Text(f"{check.status:<5}", style=styles[check.status]).append(check.detail, style="")))
+        rows.append((check.name, Text.assemble((f"{check.status:<6}", styles[check.status]), check.detail)))
         if check.remedy and check.status != "ok":
-            rows.append(("", f"     fix: {check.remedy}"))
+            rows.append(("", "      fix: the same" if check.remedy == said else f"      fix: {check.remedy}"))
+            said = check.remedy
+    warnings = sum(check.status == "warn" for check in checks)
+    ready = f"ready, with {warnings} {'warning' if warnings == 1 else 'warnings'}" if warnings else "ready"
     screen = session.screen
-    screen.answer("evidence made here would rest on assumed numbers" if failed else "ready", style=BAD if failed else GOOD)
+    screen.answer(NOT_READY if failed else ready, style=BAD if failed else GOOD)
     screen.detail(facts(rows))
     return code
