@@ -19,16 +19,18 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-import httpx
-import stamina
 
 from greenai._version import __version__
 from greenai.errors import InputError, ProviderBadData, ProviderRefused, ProviderUnavailable
 from greenai.model.intensity import Payload, Request
 from greenai.model.units import as_utc
+
+if TYPE_CHECKING:
+    import httpx
+
+# httpx brings a command line of its own and takes longer to import than all of greenai: only who asks the network pays for it.
 
 DEFAULT_BOUND_S = 10.0
 CONNECT_S = 3.0
@@ -37,7 +39,7 @@ CONNECT_S = 3.0
 MAX_BYTES = 32 * 1024 * 1024
 MAX_COMPLAINT_BYTES = 64 * 1024
 MAX_REDIRECTS = 5
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 4
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 USER_AGENT = f"greenai/{__version__} (+carbon-aware scheduling)"
 
@@ -67,6 +69,8 @@ class NetworkDoor:
             ProviderBadData: an answer that does not decode or never ends.
             InputError: not a web address.
         """
+        import httpx  # noqa: F401  before the time runs, not in the thread
+
         exchange = _Exchange(request, now=self._now, bound_s=self._bound_s)
         try:
             body = _in_daemon(exchange.body).result(timeout=self._bound_s)
@@ -91,6 +95,8 @@ def _in_daemon(work: Callable[[], bytes]) -> Future[bytes]:
 
 def _client(left_s: float) -> httpx.Client:
     """A client as the environment wants it: proxies and certificates."""
+    import httpx
+
     try:
         return httpx.Client(timeout=httpx.Timeout(left_s, connect=min(CONNECT_S, left_s)))
     except (OSError, ValueError, ImportError) as error:
@@ -117,6 +123,8 @@ class _Exchange:
 
     def body(self) -> bytes:
         """The body of the first good answer."""
+        import stamina
+
         for attempt in stamina.retry_context(
             on=self._pause, attempts=MAX_ATTEMPTS, timeout=self._bound_s, wait_initial=0.2, wait_max=2.0, wait_jitter=0.5
         ):
@@ -142,6 +150,8 @@ class _Exchange:
         return max(error.retry_after_s, 0.05) if error.retry_after_s < self._left_s() else False
 
     def _attempt(self) -> bytes:
+        import httpx
+
         left_s = self._left_s()
         if left_s <= 0:
             raise self.too_late()
@@ -157,6 +167,8 @@ class _Exchange:
 
     def _unreached(self, error: httpx.TransportError) -> ProviderUnavailable:
         """What kept the answer from coming; a certificate that does not verify is not tried again."""
+        import httpx
+
         if isinstance(error, httpx.TimeoutException):
             return _Transient(f"{self._host} does not answer")
         reason = str(error) or type(error).__name__
@@ -179,6 +191,8 @@ class _Exchange:
         return {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip", **self._request.headers}
 
     def _redirected(self, url: str, location: str) -> str:
+        import httpx
+
         here, there = httpx.URL(url), httpx.URL(url).join(location)
         upgraded = (here.scheme, there.scheme) == ("http", "https") and here.host == there.host
         if not upgraded and (here.scheme, here.host, here.port) != (there.scheme, there.host, there.port):
@@ -263,6 +277,8 @@ def _redacted(url: str) -> str:
 
 def _target(url: str) -> dict[str, bytes]:
     """The path and query really asked for, where the shown URL hides some of it: httpx logs the URL it is given."""
+    import httpx
+
     return {} if _redacted(url) == url else {"target": httpx.URL(url).raw_path}
 
 

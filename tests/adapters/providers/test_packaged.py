@@ -102,8 +102,8 @@ def test_a_country_has_one_value(zone, g_per_kwh, fragment):
     assert fragment in series.source.url
 
 
-@pytest.mark.parametrize(("zone", "hint"), [("UK", "GB"), ("EL", "GR"), ("QQ-1", "WORLD")])
-def test_a_country_that_is_none_is_refused_with_those_like_it(zone, hint):
+@pytest.mark.parametrize(("zone", "hint"), [("UK", "GB"), ("EL", "GR"), ("ED", "mean DE?"), ("QQ-1", "WORLD")])
+def test_a_country_that_is_none_is_refused_with_the_one_meant(zone, hint):
     with pytest.raises(UnknownZone, match=f"'{zone[:2]}'") as caught:
         read(annual.provider, query(zone))
     assert hint in caught.value.hint

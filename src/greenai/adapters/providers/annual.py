@@ -7,10 +7,9 @@ the row WORLD is the IEA's mean for 2019 (facts/README.md).
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -39,12 +38,12 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
     """The latest mean of the zone's country over the whole span; the source names country and year.
 
     Raises:
-        UnknownZone: a country the table does not have, with those like it.
+        UnknownZone: a country the table does not have, with the one probably meant.
     """
     table = {row["country_iso2"]: row for row in csv.DictReader(io.StringIO(payloads[0].body.decode("utf-8")))}
     country = country_of(query.zone)
     if country not in table:
-        raise UnknownZone(f"no yearly mean is known for {country!r}", hint=_suggestion(country, tuple(table)))
+        raise UnknownZone(f"no yearly mean is known for {country!r}", hint=_suggestion(country, table))
     hours = slots_over(query, HOUR)
     return IntensitySeries(
         start_at=hours[0],
@@ -58,9 +57,11 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
     )
 
 
-def _suggestion(country: str, known: Sequence[str]) -> str:
-    close = [OTHER_NAMES[country]] if country in OTHER_NAMES else difflib.get_close_matches(country, known, n=3, cutoff=0.4)
-    return f"did you mean {', '.join(close)}? WORLD is the world's mean" if close else "WORLD is the world's mean"
+def _suggestion(country: str, known: Container[str]) -> str:
+    """The country that was probably meant: by another of its names, or with its letters swapped."""
+    meant = OTHER_NAMES.get(country, country[::-1])
+    question = f"did you mean {meant}? " if meant in known else ""
+    return f"{question}A zone begins with an ISO 3166 code, like DE; WORLD is the world's mean"
 
 
 provider = Provider(
