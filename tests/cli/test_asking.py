@@ -103,15 +103,15 @@ def test_the_plan_answers_first_then_draws_then_lists(cli: Cli, api: FakeApi) ->
     api.answers("plan", fakes.Answer())
     result = cli("plan", "--duration", "2h", "--finish-by", "24h")
     lines = result.out.splitlines()
-    assert lines[0] == "Wait 15 h 15 min: start Wed 25 Nov 2026 09:00 CET (08:00 UTC), saves about 56 %"
-    assert lines[1] == "waiting 15 h 15 min halves the intensity"
-    assert lines[9].count("▲") > 0
-    assert lines[13:17] == [
+    assert lines[0] == "Wait 15 h 15 min, start Wed 25 Nov 2026 09:00 CET (08:00 UTC), saves about 56 %"
+    assert lines[8].count("▲") > 0
+    assert lines[12:16] == [
         "               start                      end    g/kWh  saving",
         "  chosen       Wed 09:00 CET (08:00 UTC)  11:00    101    56 %",
         "  alternative  Wed 09:30 CET (08:30 UTC)  11:30    102    56 %",
         "  now          Tue 17:44 CET (16:44 UTC)  19:44    231     0 %",
     ]
+    assert lines[17] == "  why     waiting 15 h 15 min halves the intensity"
     assert lines[18] == "  job     2 h, done by Wed 25 Nov 2026 17:44 CET (16:44 UTC)"
     assert lines[19] == "  policy  greenest; 259 g/kWh if started at the worst moment"
     assert result.err == ""

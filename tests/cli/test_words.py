@@ -92,5 +92,7 @@ def test_in_utc_a_time_is_said_once() -> None:
     assert words.day_time(moment_at, UTC) == "Tue 24 Nov 2026 03:00 UTC"
 
 
-def test_london_in_winter_is_gmt_beside_utc() -> None:
-    assert words.clock_time(datetime(2026, 11, 24, 3, tzinfo=UTC), ZoneInfo("Europe/London")) == "Tue 03:00 GMT (03:00 UTC)"
+def test_london_in_winter_is_utc_and_in_summer_is_not() -> None:
+    london = ZoneInfo("Europe/London")
+    assert words.clock_time(datetime(2026, 11, 24, 3, tzinfo=UTC), london) == "Tue 03:00 UTC"
+    assert words.clock_time(datetime(2026, 7, 24, 3, tzinfo=UTC), london) == "Fri 04:00 BST (03:00 UTC)"

@@ -68,7 +68,8 @@ def chart(
     series: IntensitySeries, *, width: int, zone: tzinfo, windows: Sequence[Window] = (), unicode: bool = True
 ) -> list[Text]:
     """Bars, axis and two rows of hours (local and UTC; one where they are the same)."""
-    local_name = series.start_at.astimezone(zone).tzname() or "local"
+    utc = is_utc(zone, series.start_at)
+    local_name = "UTC" if utc else series.start_at.astimezone(zone).tzname() or "local"
     margin = max(7, len(local_name) + 3)
     columns = columns_of(series, max(12, width - margin - 1))
     lines = []
@@ -77,7 +78,7 @@ def chart(
         lines.append(Text.assemble((head.rjust(margin) + ("│" if unicode else "|"), AXIS), row))
     lines.append(_axis(columns, windows, margin, unicode))
     lines.append(_hours(columns, zone, local_name, margin))
-    if not is_utc(zone, series.start_at):
+    if not utc:
         lines.append(_hours(columns, UTC, "UTC", margin, ticks_zone=zone))
     for line in lines:
         line.rstrip()

@@ -32,7 +32,7 @@ def headline(decision: Decision, zone: tzinfo) -> Text:
     if decision.action == "wait":
         wait = words.about(decision.start_at - decision.made_at)
         gain = f", saves about {words.share(decision.expected_saving)}" if decision.expected_saving > 0 else ""
-        return Text(f"Wait {wait}: start {words.day_time(decision.start_at, zone)}{gain}", style=GOOD)
+        return Text(f"Wait {wait}, start {words.day_time(decision.start_at, zone)}{gain}", style=GOOD)
     if decision.at_once_g_per_kwh is None:
         return Text("Run now")
     return Text(f"Run now, at {words.intensity(decision.at_once_g_per_kwh)} gCO2e/kWh")

@@ -88,8 +88,8 @@ def _coarse(passed: timedelta) -> str:
 
 
 def is_utc(zone: tzinfo, moment_at: datetime) -> bool:
-    """Whether clocks in `zone` show UTC at that moment under the name UTC."""
-    return moment_at.astimezone(zone).tzname() in {"UTC", "Z"}
+    """Whether clocks in `zone` show the same as UTC at that moment, as London's do in winter."""
+    return moment_at.astimezone(zone).utcoffset() == timedelta(0)
 
 
 def clock_time(moment_at: datetime, zone: tzinfo) -> str:
@@ -108,13 +108,3 @@ def day_time(moment_at: datetime, zone: tzinfo) -> str:
         return f"{utc:%a %d %b %Y %H:%M} UTC"
     day = "" if local.date() == utc.date() else f"{utc:%a %d %b} "
     return f"{local:%a %d %b %Y %H:%M} {local.tzname()} ({day}{utc:%H:%M} UTC)"
-
-
-def hours_range(start_at: datetime, end_at: datetime, zone: tzinfo) -> str:
-    """A span of time in local hours: "Wed 04:00 to 06:00 CET (03:00 to 05:00 UTC)"."""
-    start, end = start_at.astimezone(zone), end_at.astimezone(zone)
-    end_day = "" if start.date() == end.date() else f"{end:%a} "
-    local = f"{start:%a %H:%M} to {end_day}{end:%H:%M} {end.tzname()}"
-    if is_utc(zone, start_at):
-        return local
-    return f"{local} ({start_at.astimezone(UTC):%H:%M} to {end_at.astimezone(UTC):%H:%M} UTC)"

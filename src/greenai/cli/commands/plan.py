@@ -60,7 +60,9 @@ def show_plan(session: Session, answer: PlanAnswer, origin: str, *, open_ended: 
     screen, zone = session.screen, session.local_zone
     decision, reading, constraints = answer.decision, answer.reading, answer.job.constraints
     screen.answer(headline(decision, zone))
-    screen.detail(Text(decision.reason), loud_words(reading))
+    # Of a wait the headline says most; where the job runs now, the reason is the news.
+    waits = decision.action == "wait"
+    screen.detail(None if waits else Text(decision.reason), loud_words(reading))
     drawn = picture(answer, screen, zone)
     screen.detail("", *drawn, "" if drawn else None, choices(decision, zone), "")
     assumed = "; assumed, set it with --finish-by or --deadline" if open_ended else ""
@@ -68,6 +70,7 @@ def show_plan(session: Session, answer: PlanAnswer, origin: str, *, open_ended: 
     screen.detail(
         facts(
             [
+                ("why", decision.reason if waits else ""),
                 ("job", f"{words.about(constraints.duration)}, done by {words.day_time(constraints.deadline_at, zone)}{assumed}"),
                 ("policy", f"{decision.policy}; {worst}" if decision.worst_g_per_kwh is not None else decision.policy),
                 *source_rows(reading, origin, zone, verbose=session.verbose),
