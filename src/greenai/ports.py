@@ -109,6 +109,14 @@ class Meter(Protocol):
         ...
 
 
+class SharedMeter(Meter, Protocol):
+    """A meter of a device that several jobs may use at once."""
+
+    def share(self, pids: frozenset[int]) -> float:
+        """How much of the device's energy since the last call is that of these processes, 0 to 1."""
+        ...
+
+
 class Metering(Protocol):
     """A running measurement of one job."""
 

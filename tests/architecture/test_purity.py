@@ -8,7 +8,7 @@ MAY_READ_THE_CLOCK = (
     "cli/",
     "testing/grid.py",
     "adapters/clock.py",
-    "adapters/meters/sampler.py",
+    "adapters/meters/",
     "adapters/sampler.py",
     "adapters/metering.py",
 )
