@@ -31,9 +31,11 @@ step() { # step NAME COMMAND...: run it and say how long it took; a failure anyw
 
 untested() { UNTESTED+=("$1"); printf '\n!!! NOT TESTED HERE: %s\n' "$1"; }
 
-codecarbon_installed() { # the real library, in its own step: it brings pandas and 200 MB
-  "$PY" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("codecarbon"))' && return 0
-  install_lock requirements-codecarbon.lock || untested "the CodeCarbon adapter against the real library (it could not be installed)"
+extra() { # extra NAME WHAT: a heavy optional part, added to the environment; its tests skip themselves without it
+  local lock="requirements-$1.lock" stamp=".venv-dev/greenai-$1" key
+  key="$(sha256sum "$lock" | cut -c1-32)"
+  [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
+  if install_lock "$lock"; then printf '%s' "$key" >"$stamp"; else untested "$2: $lock could not be installed"; fi
 }
 
 docs() { "$PY" -m sphinx -W --keep-going -q -b html docs docs/_build/html; }
@@ -66,10 +68,13 @@ pytest_with_coverage() { "$PY" -m pytest -q -n auto --cov --cov-report=term "$@"
 prepare_env .venv-dev requirements-dev.lock
 export PATH="$PWD/.venv-dev/bin:$PATH"
 
+step "extra: codecarbon" extra codecarbon "the CodeCarbon adapter against the real library"
+step "extra: train" extra train "green training"
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
 step "mypy" mypy
-step "import contracts" lint-imports
+step "mypy (scripts)" mypy bench examples scripts
+step "import contracts" lint-imports --no-logo --no-cache # its cache keeps imports that were once unresolved
 step "codespell" codespell
 
 if [ -n "$QUICK" ]; then
@@ -77,7 +82,6 @@ if [ -n "$QUICK" ]; then
   exit 0
 fi
 
-step "CodeCarbon" codecarbon_installed
 step "docs" docs
 step "package" package
 step "demonstration" demonstration

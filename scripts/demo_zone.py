@@ -15,8 +15,8 @@ def main() -> None:
     shown = subprocess.run(["greenai", "--json", "config", "show"], capture_output=True, text=True, check=True)  # noqa: S607
     zone = json.loads(shown.stdout)["zone"]
     if zone["value"] in {None, NO_COUNTRY}:
-        zone = {"value": FALLBACK, "source": "this machine's time zone names no country; give one: bash run.sh DE"}
-    sys.stderr.write(f"Zone {zone['value']}: {zone['source']}\n")
+        zone = {"value": FALLBACK, "origin": "this machine's time zone names no country; give one: bash run.sh DE"}
+    sys.stderr.write(f"Zone {zone['value']}: {zone['origin']}\n")
     sys.stdout.write(zone["value"])
 
 
