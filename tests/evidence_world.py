@@ -69,7 +69,8 @@ def body_of(run: EnergyTrace) -> bytes:
 
 def series(values: Sequence[float], *, start_at: datetime = START, step: timedelta = SLOT, **changes: Any) -> IntensitySeries:
     source = Source(provider="list", url="https://grid.invalid/", fetched_at=start_at, payload_sha256="0" * 64)
-    return IntensitySeries(**{"start_at": start_at, "step": step, "values": np.array(values), "zone": "GB", "source": source, **changes})
+    given = {"start_at": start_at, "step": step, "values": np.array(values), "zone": "GB", "source": source}
+    return IntensitySeries(**{**given, **changes})
 
 
 def facts(**changes: Any) -> RunFacts:

@@ -31,6 +31,7 @@ from greenai.logic.doubting import (
     pue_ratios,
     ratios_of,
     saving_estimate,
+    times,
 )
 from greenai.logic.spreading import (
     Spans,
@@ -43,7 +44,8 @@ from greenai.logic.spreading import (
     spans_of,
 )
 from greenai.model.energy import QUALITY_ORDER, EnergyTrace
-from greenai.model.footprint import Comparison, Embodied, Estimate, Footprint, Sci
+from greenai.model.evidence import RunFacts
+from greenai.model.footprint import Comparison, ComponentEnergy, Embodied, Estimate, Footprint, Sci
 from greenai.model.series import FloatArray, IntensitySeries
 from greenai.model.units import iso_utc
 from greenai.model.zone import Place
@@ -52,6 +54,39 @@ AT_ONCE = timedelta(minutes=1)
 """A start this soon after the first runnable moment is a start at once: reading the grid and launching take seconds."""
 
 NOTHING = Estimate(value=0.0, low=0.0, high=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A metered run as all that follows needs it: the components, their sum in kWh, and the job's joules over time."""
+
+    parts: tuple[ComponentEnergy, ...]
+    it_kwh: Estimate
+    spans: Spans
+    reserved_s: float
+
+    @property
+    def start_at(self) -> datetime:
+        """The first moment of the samples."""
+        return self.spans.first_at
+
+    @property
+    def end_at(self) -> datetime:
+        """The last moment of the samples."""
+        return self.spans.first_at + timedelta(seconds=self.spans.length_s)
+
+    def covered_by(self, series: IntensitySeries) -> bool:
+        """Whether the series can price the run."""
+        return reaches(series, self.spans, self.start_at)
+
+
+def measured(trace: EnergyTrace) -> Measured:
+    """The run out of its trace; raises InputError when there are no samples in it."""
+    if not trace.intervals or not trace.meters:
+        raise InputError("a run without energy samples has no footprint")
+    parts = components(trace)
+    reserved_s = fsum(interval.duration_s for interval in trace.intervals)
+    return Measured(parts=parts, it_kwh=energy_kwh(parts), spans=spans_of(trace), reserved_s=reserved_s)
 
 
 def account(
@@ -69,68 +104,61 @@ def account(
     does not cover the whole trace, InputError for a trace without samples or a
     count that is not above zero.
     """
-    _check(trace, count)
-    parts = components(trace)
-    it = energy_kwh(parts)
-    scale = combined([ratios_of(it), pue_ratios(place)])
-    operational = _operational(trace, series, place, scale) if series else None
-    made = embodied.over(fsum(interval.duration_s for interval in trace.intervals)) if embodied else None
+    return footprint_of(measured(trace), series, place, embodied=embodied, per=per, count=count)
+
+
+def footprint_of(
+    run: Measured, series: IntensitySeries | None, place: Place, *, embodied: Embodied | None, per: str, count: float
+) -> Footprint:
+    """As `account`, of a run that is measured already."""
+    if not 0 < count < inf:
+        raise InputError(f"the functional unit needs a count above zero, not {count}")
+    facility = times(run.it_kwh, run.it_kwh.value * place.pue, [pue_ratios(place)], factor=place.pue)
+    intensity = _run_intensity(run, series) if series else None
+    operational = _operational(run, series, place, intensity) if series and intensity is not None else None
+    made = embodied.over(run.reserved_s) if embodied else None
     score = operational.plus(made).scaled(1 / count) if operational and made else None
     return Footprint(
-        components=parts,
-        it_energy_kwh=it,
-        facility_energy_kwh=estimate(it.value * place.pue, scale),
+        components=run.parts,
+        it_energy_kwh=run.it_kwh,
+        facility_energy_kwh=facility,
         operational_g=operational,
         embodied_g=made,
-        water_use_l=it.scaled(place.wue_l_per_kwh) if place.wue_l_per_kwh is not None else None,
+        water_use_l=run.it_kwh.scaled(place.wue_l_per_kwh) if place.wue_l_per_kwh is not None else None,
         sci=Sci(
             value_g=score.value if score else None,
             per=per,
             count=count,
-            energy_kwh=it.value * place.pue,
-            intensity_g_per_kwh=_run_intensity(trace, series, operational, it.value * place.pue),
+            energy_kwh=facility.value,
+            intensity_g_per_kwh=intensity,
             embodied_g=made.value if made else None,
         ),
         sci_g=score,
-        quality=max((part.quality for part in parts), key=QUALITY_ORDER.index),
-        uncertainty=_uncertainty(series, place, it),
+        quality=max((part.quality for part in run.parts), key=QUALITY_ORDER.index),
+        uncertainty=_uncertainty(series, place, run.it_kwh),
     )
 
 
-def _check(trace: EnergyTrace, count: float) -> None:
-    if not trace.intervals or not trace.meters:
-        raise InputError("a run without energy samples has no footprint")
-    if not 0 < count < inf:
-        raise InputError(f"the functional unit needs a count above zero, not {count}")
+def _operational(run: Measured, series: IntensitySeries, place: Place, g_per_kwh: float) -> Estimate:
+    grid_g = grams(slot_kwh(run.spans, series, run.start_at), series)
+    errors = [pue_ratios(place), band(INTENSITY_BAND[series.kind])]
+    return times(run.it_kwh, grid_g * place.pue, errors, factor=g_per_kwh * place.pue)
 
 
-def _operational(trace: EnergyTrace, series: IntensitySeries, place: Place, scale: Ratios) -> Estimate:
-    spans = _covered_spans(trace, series)
-    grid_g = grams(slot_kwh(spans, series, spans.first_at), series)
-    return estimate(grid_g * place.pue, combined([scale, band(INTENSITY_BAND[series.kind])]))
+def _run_intensity(run: Measured, series: IntensitySeries) -> float:
+    """I of the SCI: the intensity weighted by the run's energy; of a run that used none, by its time."""
+    _check_covered(run, series)
+    if run.it_kwh.value > 0:
+        return grams(slot_kwh(run.spans, series, run.start_at), series) / run.it_kwh.value
+    return series.mean_g_per_kwh(run.start_at, run.end_at)
 
 
-def _covered_spans(trace: EnergyTrace, series: IntensitySeries) -> Spans:
-    spans = spans_of(trace)
-    if not reaches(series, spans, spans.first_at):
-        end_at = spans.first_at + timedelta(seconds=spans.length_s)
+def _check_covered(run: Measured, series: IntensitySeries) -> None:
+    if not run.covered_by(series):
         raise SeriesGap(
             f"the {series.source.provider} series of {series.zone} covers {iso_utc(series.start_at)} to "
-            f"{iso_utc(series.end_at)}, not all of the run from {iso_utc(spans.first_at)} to {iso_utc(end_at)}"
+            f"{iso_utc(series.end_at)}, not all of the run from {iso_utc(run.start_at)} to {iso_utc(run.end_at)}"
         )
-    return spans
-
-
-def _run_intensity(
-    trace: EnergyTrace, series: IntensitySeries | None, operational: Estimate | None, facility_kwh: float
-) -> float | None:
-    """I of the SCI: the intensity weighted by the run's energy; of a run that used none, by its time."""
-    if series is None or operational is None:
-        return None
-    if facility_kwh > 0:
-        return operational.value / facility_kwh
-    spans = spans_of(trace)
-    return series.mean_g_per_kwh(spans.first_at, spans.first_at + timedelta(seconds=spans.length_s))
 
 
 def _uncertainty(series: IntensitySeries | None, place: Place, it: Estimate) -> dict[str, str]:
@@ -145,12 +173,6 @@ def _uncertainty(series: IntensitySeries | None, place: Place, it: Estimate) -> 
     }
 
 
-def covers_run(series: IntensitySeries, trace: EnergyTrace) -> bool:
-    """Whether a trace that has samples can be priced from the series."""
-    spans = spans_of(trace)
-    return reaches(series, spans, spans.first_at)
-
-
 def held_back(runnable_at: datetime, started_at: datetime) -> timedelta:
     """How long a run was deferred: zero for a start within AT_ONCE."""
     waited = started_at - runnable_at
@@ -161,10 +183,9 @@ def held_back(runnable_at: datetime, started_at: datetime) -> timedelta:
 class _Shift:
     """A run on a series, and the limits within which it could have started."""
 
-    spans: Spans
+    run: Measured
     series: IntensitySeries
     place: Place
-    scale: Ratios
     runnable_at: datetime
     hold_w: float
     embodied: Embodied | None
@@ -172,18 +193,22 @@ class _Shift:
     @property
     def deferred(self) -> timedelta:
         """How long the run was held back; a start within AT_ONCE was not."""
-        return held_back(self.runnable_at, self.spans.first_at)
+        return held_back(self.runnable_at, self.run.start_at)
 
     @property
     def holds(self) -> bool:
         """Whether hardware was reserved while the job waited."""
         return self.hold_w > 0
 
-    def priced(self, energy_kwh: FloatArray) -> Estimate:
+    @property
+    def errors(self) -> list[Ratios]:
+        """Of the building and of the grid."""
+        return [pue_ratios(self.place), band(INTENSITY_BAND[self.series.kind])]
+
+    def priced(self, by_slot_kwh: FloatArray) -> Estimate:
         """The emissions of the job's energy by slot, with the building's overhead and every error."""
-        return estimate(
-            grams(energy_kwh, self.series) * self.place.pue, combined([self.scale, band(INTENSITY_BAND[self.series.kind])])
-        )
+        value_g = grams(by_slot_kwh, self.series) * self.place.pue
+        return times(self.run.it_kwh, value_g, self.errors, factor=float(self.series.values.max()) * self.place.pue)
 
     def held_made(self, held: timedelta) -> Estimate:
         """The embodied share of hardware reserved for so long."""
@@ -207,26 +232,36 @@ def compare(
     the actual run. The job's own embodied share is the same in both arms and left
     out. Raises SeriesGap when the series does not cover the run itself.
     """
-    spans = _covered_spans(trace, series)
+    shift = _Shift(run=measured(trace), series=series, place=place, runnable_at=runnable_at, hold_w=hold_w, embodied=embodied)
+    return _compared(shift, latest_start_at)
+
+
+def comparison_of(run: Measured, series: IntensitySeries, facts: RunFacts) -> Comparison:
+    """As `compare`, of a run that is measured already and the facts about it."""
     shift = _Shift(
-        spans=spans,
+        run=run,
         series=series,
-        place=place,
-        scale=combined([ratios_of(energy_kwh(components(trace))), pue_ratios(place)]),
-        runnable_at=runnable_at,
-        hold_w=hold_w,
-        embodied=embodied,
+        place=facts.place,
+        runnable_at=facts.runnable_at,
+        hold_w=facts.hold_w,
+        embodied=facts.embodied,
     )
+    return _compared(shift, facts.latest_start_at)
+
+
+def _compared(shift: _Shift, latest_start_at: datetime | None) -> Comparison:
+    run, series = shift.run, shift.series
+    _check_covered(run, series)
     hold = _hold(shift)
-    ran_kwh = slot_kwh(spans, series, spans.first_at)
+    ran_kwh = slot_kwh(run.spans, series, run.start_at)
     ran = shift.priced(ran_kwh)
     moved_kwh = _counterfactual_kwh(shift)
     moved = shift.priced(moved_kwh) if moved_kwh is not None else None
     saving = None
     if moved_kwh is not None and moved is not None and hold is not None:
-        differences_g = (moved_kwh - ran_kwh) * series.values * place.pue
-        gain = saving_estimate(moved.value - ran.value, differences_g, kind=series.kind, scale=shift.scale)
-        saving = minus(gain, hold)
+        differences_g = (moved_kwh - ran_kwh) * series.values * shift.place.pue
+        scale = combined([ratios_of(run.it_kwh), pue_ratios(shift.place)])
+        saving = minus(saving_estimate(moved.value - ran.value, differences_g, kind=series.kind, scale=scale), hold)
     return Comparison(
         deferred=shift.deferred,
         actual_g=ran.plus(hold) if hold is not None else None,
@@ -239,20 +274,20 @@ def compare(
 
 def _counterfactual_kwh(shift: _Shift) -> FloatArray | None:
     """The run's energy by slot had it started when it could; None where the series does not reach."""
-    start_at = shift.runnable_at if shift.deferred else shift.spans.first_at
-    return slot_kwh(shift.spans, shift.series, start_at) if reaches(shift.series, shift.spans, start_at) else None
+    start_at = shift.runnable_at if shift.deferred else shift.run.start_at
+    spans = shift.run.spans
+    return slot_kwh(spans, shift.series, start_at) if reaches(shift.series, spans, start_at) else None
 
 
 def _hold(shift: _Shift) -> Estimate | None:
     """What the reserved hardware cost while the job waited; None where the series does not reach back."""
     if not shift.holds or not shift.deferred:
         return NOTHING
-    start_at, end_at = shift.runnable_at, shift.spans.first_at
+    start_at, end_at = shift.runnable_at, shift.run.start_at
     if not shift.series.covers(start_at, end_at):
         return None
     grid_g = grams(constant_kwh(shift.hold_w, shift.series, start_at, end_at), shift.series)
-    errors = combined([pue_ratios(shift.place), band(INTENSITY_BAND[shift.series.kind])])
-    return estimate(grid_g * shift.place.pue, errors).plus(shift.held_made(shift.deferred))
+    return estimate(grid_g * shift.place.pue, combined(shift.errors)).plus(shift.held_made(shift.deferred))
 
 
 def _random_start_g(shift: _Shift, latest_start_at: datetime | None) -> float | None:
@@ -260,9 +295,9 @@ def _random_start_g(shift: _Shift, latest_start_at: datetime | None) -> float | 
     first_at = shift.runnable_at
     if latest_start_at is None or latest_start_at < first_at:
         return None
-    if not (reaches(shift.series, shift.spans, first_at) and reaches(shift.series, shift.spans, latest_start_at)):
+    if not (reaches(shift.series, shift.run.spans, first_at) and reaches(shift.series, shift.run.spans, latest_start_at)):
         return None
-    run_g = mean_g_over_starts(shift.spans, shift.series, first_at, latest_start_at)
+    run_g = mean_g_over_starts(shift.run.spans, shift.series, first_at, latest_start_at)
     hold_g = mean_waiting_g_per_kw(shift.series, first_at, latest_start_at) * shift.hold_w / 1000
     made_g = shift.held_made((latest_start_at - first_at) / 2).value
     return (run_g + hold_g) * shift.place.pue + made_g

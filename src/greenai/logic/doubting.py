@@ -67,6 +67,17 @@ def ratios_of(known: Estimate) -> Ratios:
     return (known.low / known.value, known.high / known.value) if known.value > 0 else CERTAIN
 
 
+def times(energy: Estimate, value: float, factors: Sequence[Ratios], *, factor: float) -> Estimate:
+    """`value`, which is the energy times `factor`, with the errors of the energy and of the other factors.
+
+    A sleeping job may have used nothing and yet reach up to something: there the
+    high end is that of the energy, times `factor` and the others' high.
+    """
+    if energy.value > 0:
+        return estimate(value, combined([ratios_of(energy), *factors]))
+    return Estimate(value=value, low=0.0, high=energy.high * factor * combined(factors)[1])
+
+
 def pue_ratios(place: Place) -> Ratios:
     """How sure the PUE is; it is never below 1."""
     low, high = band(PUE_STATED_BAND if place.pue_stated else PUE_ASSUMED_BAND)

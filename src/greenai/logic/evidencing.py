@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from greenai.logic.accounting import account, compare, covers_run, held_back
+from greenai.logic.accounting import comparison_of, footprint_of, held_back, measured
 from greenai.logic.claims import CLAIMABLE, Case, relative_only, verdict
 from greenai.logic.facts_documents import facts_document, facts_from_document, reading_document
 from greenai.model.energy import EnergyTrace
@@ -105,23 +105,13 @@ def span_to_price(facts: RunFacts) -> tuple[datetime, datetime]:
 
 
 def _case(facts: RunFacts, trace: EnergyTrace, reading: Reading, settles: str | None) -> _Case:
-    metered = bool(trace.intervals and trace.meters)
-    series = reading.series
-    if not metered or series is None or not covers_run(series, trace):
-        series = None
+    run = measured(trace) if trace.intervals and trace.meters else None
+    series = reading.series if run and reading.series and run.covered_by(reading.series) else None
     footprint = comparison = None
-    if metered:
-        footprint = account(trace, series, facts.place, embodied=facts.embodied, per=facts.per, count=facts.count)
-    if series is not None:
-        comparison = compare(
-            trace,
-            series,
-            facts.place,
-            runnable_at=facts.runnable_at,
-            latest_start_at=facts.latest_start_at,
-            hold_w=facts.hold_w,
-            embodied=facts.embodied,
-        )
+    if run is not None:
+        footprint = footprint_of(run, series, facts.place, embodied=facts.embodied, per=facts.per, count=facts.count)
+    if run is not None and series is not None:
+        comparison = comparison_of(run, series, facts)
     return _Case(
         facts=facts,
         trace=trace,
@@ -309,6 +299,7 @@ def _notes_on_energy(case: _Case) -> Iterator[str]:
         yield "there are no energy samples: nothing is known of the energy"
     elif not case.samples_kept:
         yield "the samples could not be written: the energy cannot be recomputed"
+    yield from (f"meters: {note}" for note in case.trace.notes)
     yield from (f"gap: {gap}" for gap in dict.fromkeys(case.gaps))
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.evidence_world import HALL, HOUR, SERVER, SLOT, START, meter, series, trace
 
 from greenai.errors import InputError, SeriesGap
-from greenai.logic.accounting import AT_ONCE, account, compare, covers_run, held_back
+from greenai.logic.accounting import AT_ONCE, account, compare, held_back, measured
 from greenai.model.energy import EnergyTrace
 from greenai.model.footprint import Embodied, Estimate
 from greenai.model.zone import Place
@@ -77,8 +77,28 @@ def test_a_run_that_used_nothing_has_the_mean_intensity_of_its_time():
     assert footprint.sci.intensity_g_per_kwh == pytest.approx(200)
 
 
+def sleeping():
+    """A job that used no CPU on a machine whose idle power nobody knows: anything from nothing to all of it."""
+    awake = trace(power_w=(100.0,) * 12)
+    return replace(awake, intervals=tuple(replace(interval, job_cpu_s=0.0) for interval in awake.intervals))
+
+
+def test_a_sleeping_job_may_have_used_something():
+    footprint = account(sleeping(), FLAT, HALL)
+    assert footprint.it_kwh == 0
+    assert footprint.it_energy_kwh.high == pytest.approx(0.1 * 1.05)
+    assert footprint.facility_energy_kwh.high == pytest.approx(0.105 * 1.2 * 1.03)
+    assert footprint.operational_g.value == 0
+    assert footprint.operational_g.high > 0.105 * 1.2 * 200
+    found = compare(sleeping(), FLAT, HALL, runnable_at=START, latest_start_at=None)
+    assert found.actual_g.value == 0
+    assert found.actual_g.high > 0.105 * 1.2 * 200
+
+
 def test_intervals_hold_the_value_and_widen_with_the_kind():
-    by_kind = [account(trace(), series([200.0] * 48, kind=kind), PLAIN).operational_g for kind in ("observed", "forecast", "modelled")]
+    by_kind = [
+        account(trace(), series([200.0] * 48, kind=kind), PLAIN).operational_g for kind in ("observed", "forecast", "modelled")
+    ]
     assert all(known.low < known.value < known.high for known in by_kind)
     widths = [known.high - known.low for known in by_kind]
     assert widths == sorted(widths)
@@ -101,8 +121,8 @@ def test_uncertainty_is_said_in_words():
 def test_a_series_that_ends_too_soon_is_refused():
     with pytest.raises(SeriesGap, match="not all of the run from 2026-11-24T09:00:00Z to 2026-11-24T10:00:00Z"):
         account(trace(), series([200.0]), PLAIN)
-    assert not covers_run(series([200.0]), trace())
-    assert covers_run(series([200.0, 200.0]), trace())
+    assert not measured(trace()).covered_by(series([200.0]))
+    assert measured(trace()).covered_by(series([200.0, 200.0]))
 
 
 @pytest.mark.parametrize("empty", [EnergyTrace(meters=(meter(),)), replace(trace(), meters=())])

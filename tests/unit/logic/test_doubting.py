@@ -40,8 +40,12 @@ def test_a_factor_that_may_be_zero_makes_the_low_zero():
 
 def test_components_add_and_so_do_the_ends():
     parts = [
-        ComponentEnergy(component="cpu", meter="a", quality="attributed", machine_j=9e6, job_j=3.6e6, idle_j=None, low_j=1.8e6, high_j=7.2e6),
-        ComponentEnergy(component="gpu", meter="b", quality="modelled", machine_j=9e6, job_j=3.6e6, idle_j=None, low_j=3.6e6, high_j=3.6e6),
+        ComponentEnergy(
+            component="cpu", meter="a", quality="attributed", machine_j=9e6, job_j=3.6e6, idle_j=None, low_j=1.8e6, high_j=7.2e6
+        ),
+        ComponentEnergy(
+            component="gpu", meter="b", quality="modelled", machine_j=9e6, job_j=3.6e6, idle_j=None, low_j=3.6e6, high_j=3.6e6
+        ),
     ]
     assert energy_kwh(parts) == Estimate(value=2.0, low=1.5, high=3.0)
 

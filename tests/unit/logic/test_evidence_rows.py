@@ -13,7 +13,10 @@ from greenai.model.energy import EnergyTrace
 
 DECISION = {"action": "wait", "at_once_g_per_kwh": 300.0, "expected_g_per_kwh": 100.0, "source": {"provider": "list"}}
 SHIFTED = facts(started_at=START + 5 * HOUR, ended_at=START + 6 * HOUR, decision=DECISION, threshold_g_per_kwh=150.0)
-HEADER = "run_id,phase,task,dataset,hardware,region,timestamp_utc,kWh,kgCO2e,water_L,runtime_s,quality_metric_name,quality_metric_value,notes"
+HEADER = (
+    "run_id,phase,task,dataset,hardware,region,timestamp_utc,"
+    "kWh,kgCO2e,water_L,runtime_s,quality_metric_name,quality_metric_value,notes"
+)
 
 
 def document(given=SHIFTED, *, power_w=(100.0,) * 12, read=None):
@@ -25,11 +28,17 @@ def test_the_prototype_s_columns_come_first():
     row = evidence_row(document())
     assert tuple(row) == COLUMNS
     assert ",".join(COLUMNS[:14]) == HEADER
-    assert PROTOTYPE_COLUMNS == COLUMNS[:14]
+    assert COLUMNS[:14] == PROTOTYPE_COLUMNS
 
 
 def test_a_row():
-    labels = {"phase": "optimized", "task": "regression", "dataset": "csv", "quality_metric_name": "MAE", "quality_metric_value": "0.44"}
+    labels = {
+        "phase": "optimized",
+        "task": "regression",
+        "dataset": "csv",
+        "quality_metric_name": "MAE",
+        "quality_metric_value": "0.44",
+    }
     row = evidence_row(document(replace(SHIFTED, labels=labels, machine={"hardware": "EPYC", "os": "Linux"})))
     assert row["phase"] == "optimized"
     assert row["hardware"] == "EPYC"

@@ -30,10 +30,12 @@ from greenai.model.energy import EnergyTrace, RejectedMeter
 from greenai.model.evidence import canonical
 from greenai.model.zone import Place
 
-CONTRACT = (
-    "run_id command started_at ended_at exit_code components it_kwh facility_kwh operational_g low_g high_g embodied_g water_l sci "
-    "actual_g counterfactual_g saving_g saving_low_g saving_high_g random_start_g verdict intensity decision provisional"
-).split()
+CONTRACT = {
+    *("run_id", "command", "started_at", "ended_at", "exit_code", "components", "it_kwh", "facility_kwh"),
+    *("operational_g", "low_g", "high_g", "embodied_g", "water_l", "sci", "actual_g", "counterfactual_g"),
+    *("saving_g", "saving_low_g", "saving_high_g", "random_start_g", "verdict", "intensity", "decision", "provisional"),
+}
+"""What the issue promises; previous_sha256 and sha256 come with the record."""
 
 SHIFTED = facts(started_at=START + 5 * HOUR, ended_at=START + 6 * HOUR)
 RUN = trace(start_at=START + 5 * HOUR)
@@ -57,7 +59,7 @@ def valid():
 
 def test_a_claimable_run(valid):
     document = valid(evidence_document(SHIFTED, RUN, priced(DIRTY_THEN_CLEAN)))
-    assert list(CONTRACT) == [name for name in CONTRACT if name in document]
+    assert set(document) >= CONTRACT
     assert document["verdict"] == "claimable"
     assert document["claim"] == {"extent": "grams and share", "saving_share": pytest.approx(2 / 3), "deferred_s": 5 * 3600}
     assert document["provisional"] is False
@@ -66,7 +68,13 @@ def test_a_claimable_run(valid):
     assert document["saving_low_g"] < 24 < document["saving_high_g"]
     assert document["actual_g"] == pytest.approx(12)
     assert document["ranges"]["operational_g"] == [document["low_g"], document["high_g"]]
-    assert document["intensity"] == {"provider": "list", "zone": "GB", "kind": "observed", "basis": "average", "scope": "unstated"}
+    assert document["intensity"] == {
+        "provider": "list",
+        "zone": "GB",
+        "kind": "observed",
+        "basis": "average",
+        "scope": "unstated",
+    }
     assert document["quality"] == {
         "energy": "measured:counter",
         "intensity": "observed",
@@ -149,6 +157,11 @@ def test_gaps_and_rejected_meters_are_kept(valid):
     assert document["inputs"]["rejected_meters"] == [{"name": "nvml", "component": "gpu", "reason": "no GPU", "remedy": ""}]
 
 
+def test_what_the_meters_noted_is_passed_on(valid):
+    run = replace(trace(start_at=START + 5 * HOUR), notes=("MIG device: its parent is read",))
+    assert "meters: MIG device: its parent is read" in valid(evidence_document(SHIFTED, run, priced(DIRTY_THEN_CLEAN)))["notes"]
+
+
 def test_what_nobody_stated_is_said(valid):
     bare = replace(SHIFTED, place=Place(zone="GB"), embodied=None)
     document = valid(evidence_document(bare, RUN, priced(DIRTY_THEN_CLEAN)))
@@ -207,7 +220,9 @@ def test_secrets_and_strange_bytes_are_not_recorded():
     assert b"abc" not in canonical(document)
 
 
-@pytest.mark.parametrize("spoiled", [{"place": None}, {"runnable_at": "yesterday"}, {"command": 5}, {"place": {"zone": "GB", "pue": 0}}])
+@pytest.mark.parametrize(
+    "spoiled", [{"place": None}, {"runnable_at": "yesterday"}, {"command": 5}, {"place": {"zone": "GB", "pue": 0}}]
+)
 def test_spoiled_facts_are_damage(spoiled):
     with pytest.raises(EvidenceDamaged, match="facts of run run-1"):
         facts_from_document({**facts_document(facts()), **spoiled})

@@ -78,7 +78,25 @@ def test_bytes_that_are_no_text_are_spelled_out():
 
 
 PIECES = st.sampled_from(
-    ["--token", "token=", "TOKEN: ", "***", "'", '"', " ", "://", "u:p@", "bearer ", "Authorization: ", "a", "x y", "{", "}", "sk-", "&"]
+    [
+        "--token",
+        "token=",
+        "TOKEN: ",
+        "***",
+        "'",
+        '"',
+        " ",
+        "://",
+        "u:p@",
+        "bearer ",
+        "Authorization: ",
+        "a",
+        "x y",
+        "{",
+        "}",
+        "sk-",
+        "&",
+    ]
 )
 
 
