@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from greenai import config, plugins
@@ -18,9 +19,7 @@ from greenai.adapters.exporters import decision_json, evidence_csv
 from greenai.adapters.files import FileDoor
 from greenai.adapters.http import NetworkDoor
 from greenai.adapters.ledger import FileLedger
-from greenai.adapters.meters.chain import MeterChain
 from greenai.adapters.runs import RunDirectories
-from greenai.adapters.sampler import Sampler
 from greenai.adapters.store import SqliteArchive
 from greenai.config import Settings
 from greenai.engine.doors import Doors, Write, tell_nobody
@@ -38,6 +37,9 @@ from greenai.model.intensity import Access, Provider
 from greenai.model.job import Job
 from greenai.model.zone import Place
 from greenai.ports import Clock, Metering
+
+if TYPE_CHECKING:
+    from greenai.adapters.meters.chain import MeterChain
 
 __all__ = [
     "check_command",
@@ -124,16 +126,21 @@ def open_ledger(settings: Settings) -> FileLedger:
 
 
 def open_doors(
-    settings: Settings, *, clock: Clock | None = None, tell: Callable[[Progress], None] = tell_nobody, network: bool = True
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    tell: Callable[[Progress], None] = tell_nobody,
+    network: bool = True,
+    adopts: bool = False,
 ) -> Doors:
-    """Every door, as these settings say."""
+    """Every door, as these settings say; `adopts` as in `metering_of`."""
     return Doors(
         clock=clock or SystemClock(),
         sources=sources_of(settings, network=network),
         ledger=open_ledger(settings),
         runs=RunDirectories(settings.home),
         executor=LocalExecutor(),
-        metering=lambda write: metering_of(settings, write),
+        metering=lambda write: metering_of(settings, write, adopts=adopts),
         tell=tell,
     )
 
@@ -148,20 +155,42 @@ def meter_environment(settings: Settings) -> MeterEnvironment:
         visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
         assumed_w=settings.assumed_w,
         idle_w=settings.idle_w,
-        chosen=() if settings.meter == "auto" else (settings.meter,),
     )
 
 
 def detect_meters(settings: Settings) -> MeterChain:
     """The best meter of each component here, and why the others were not taken."""
-    names = plugins.names("greenai.meters") if settings.meter == "auto" else (settings.meter,)
-    detectors = {name: plugins.load("greenai.meters", name) for name in names}
-    return MeterChain.detect(detectors, meter_environment(settings))
+    from greenai.adapters.meters.chain import MeterChain
+
+    # A broken plug-in of somebody else's must not stop a run: greenai plugins names it.
+    detectors, _problems = plugins.load_all("greenai.meters")
+    return MeterChain.detect(detectors, meter_environment(settings), chosen=settings.meter)
 
 
-def _metering(settings: Settings, write: Write) -> Metering:
+def metering_of(settings: Settings, write: Write, *, adopts: bool = False) -> Metering:
+    """A measurement, not yet started, that spools each interval through `write`.
+
+    `adopts`: this process exists to run the job, and may become the parent of
+    descendants that outlive their own. Of several ranks on a node one measures.
+    """
+    from greenai.adapters.cpu_time import JobCpu, adopt_orphans, cores_share
+    from greenai.adapters.lease import claim_node
+    from greenai.adapters.sampler import Sampler, Unmetered
+
+    lease = claim_node(os.environ)
+    if lease.refusal:
+        return Unmetered(lease.refusal, write)
     chain = detect_meters(settings)
-    return Sampler(chain, write=write, interval_s=settings.interval_s)
+    roots = {"proc_root": str(settings.proc_root), "sys_root": str(settings.sys_root)}
+    return Sampler(
+        chain.meters,
+        JobCpu(**roots, adopts=adopts and adopt_orphans()),
+        write,
+        rejected=chain.rejected,
+        cores_share=cores_share(**roots),
+        interval_s=settings.interval_s,
+        at_end=lease.release,
+    )
 
 
 def place_of(settings: Settings) -> Place:
@@ -179,7 +208,7 @@ def embodied_of(settings: Settings) -> Embodied | None:
         total_g=total,
         life_h=settings.life_years * HOURS_PER_YEAR,
         resource_share=settings.resource_share,
-        source=f"stated by the user: embodied_kg from {settings.origins.get('embodied_kg', config.DEFAULT)}",
+        source="stated by the user (embodied_kg)",
     )
 
 

@@ -54,7 +54,7 @@ def _crashes() -> Iterator[tuple[int, bool]]:
         yield number, True
 
 
-@pytest.mark.parametrize(("number", "after"), _crashes())
+@pytest.mark.parametrize(("number", "after"), list(_crashes()))
 def test_a_crash_at_any_line_of_the_ledger_loses_and_doubles_nothing(number: int, after: bool) -> None:
     scene = Scenario(CLEAN_AT_NOON)
     _kill_at_append(scene, number, after=after)

@@ -19,6 +19,7 @@ from greenai.ports import Clock
 from greenai.wiring import (
     check_command,
     check_outputs,
+    detect_meters,
     export,
     facts_of,
     open_doors,
@@ -57,7 +58,7 @@ def run(
     job = _job(command, ask, known, clock.now())
     if job.policy == "interruptible":
         raise InputError("greenai run cannot pause a job yet", hint="greenai plan --interruptible shows what pausing would save")
-    return _go(job, known, ask, open_doors(known, clock=clock, tell=tell), waits=True, require_live=require_live)
+    return _go(job, known, ask, open_doors(known, clock=clock, tell=tell, adopts=True), waits=True, require_live=require_live)
 
 
 def measure(
@@ -78,7 +79,7 @@ def measure(
     clock = system_clock()
     described: Running = {"labels": {"phase": "measure", **ask.get("labels", {})}, "policy": "asap"}
     job = _job(command, described, known, clock.now())
-    return _go(job, known, {**ask, **described}, open_doors(known, clock=clock, tell=tell), waits=False)
+    return _go(job, known, {**ask, **described}, open_doors(known, clock=clock, tell=tell, adopts=True), waits=False)
 
 
 def _job(command: Sequence[str], ask: Running, settings: Settings, now_at: datetime) -> Job:
@@ -89,6 +90,7 @@ def _go(job: Job, settings: Settings, ask: Running, doors: Doors, *, waits: bool
     """Check everything that can be checked, then run."""
     csv, decision_log = _path(ask.get("out")), _path(ask.get("log_decision"))
     check_command(job.command)
+    detect_meters(settings)
     check_outputs(csv, decision_log)
     unit = (ask.get("per", "run"), ask.get("count", 1.0))
     labels = {"phase": "run", **ask.get("labels", {})}

@@ -23,7 +23,7 @@ from greenai.logic.evidencing import evidence_document, facts_document
 from greenai.logic.masking import masked
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
-from greenai.model.evidence import Record, RecordType, RunFacts, sha256_of
+from greenai.model.evidence import Record, RecordType, RunFacts, record_from_line, record_line, sha256_of
 from greenai.model.intensity import Reading
 from greenai.model.job import Job
 from greenai.model.units import iso_utc
@@ -185,7 +185,12 @@ def complete(
         journal.try_write("run_ended", run_ended_document(ended, spooled))
     reading = price(ended, doors, planned=planned)
     record = journal.try_write("evidence", evidence_document(ended, spooled, reading))
-    return shown(record) if record else None
+    return shown(as_read(record)) if record else None
+
+
+def as_read(record: Record) -> Record:
+    """The record as the ledger gives it back, 1.0 having become 1: two readers then see the same document."""
+    return record_from_line(record_line(record).rstrip(b"\n"))
 
 
 def shown(record: Record) -> dict[str, Any]:

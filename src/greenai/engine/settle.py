@@ -13,7 +13,7 @@ from typing import Any
 
 from greenai.engine.doors import Doors
 from greenai.engine.price import observed_over
-from greenai.engine.run import Journal, complete, shown
+from greenai.engine.run import Journal, as_read, complete, shown
 from greenai.logic.evidencing import evidence_document, facts_from_document
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
@@ -135,4 +135,4 @@ def _settle(run: RunHistory, doors: Doors, journal: Journal, report: SettleRepor
     trace = trace_of(doors.runs.body(run.run_id))
     document = evidence_document(facts, trace, reading, settles=provisional.sha256)
     record = journal.write("settlement", document)
-    return replace(report, settled=(*report.settled, shown(record)))
+    return replace(report, settled=(*report.settled, shown(as_read(record))))

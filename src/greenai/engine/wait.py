@@ -55,9 +55,10 @@ def wait_for_start(job: Job, policy: Policy, doors: Doors, *, require_live: bool
 
     `keep` is called with the first choice and with each one that moved the start.
     """
-    now_at = doors.clock.now()
-    choice = choose(job, policy, doors, now_at=now_at, require_live=require_live)
+    # Decided as of the submission: a job without slack must not be late by the time it took to read the grid.
+    choice = choose(job, policy, doors, now_at=job.submitted_at, require_live=require_live)
     keep(choice)
+    now_at = doors.clock.now()
     while choice.decision.start_at > now_at:
         until_at = min(choice.decision.start_at, floor_to(now_at, REPLAN_EVERY) + REPLAN_EVERY)
         doors.tell(Waiting(decision=choice.decision, reading=choice.reading, until_at=until_at))
