@@ -41,7 +41,7 @@ def _ideas(weighing: Weighing, starts_us: NDArray[np.int64], chosen_us: int) -> 
     """Label, places by preference, and how far a place must lie from what is offered already."""
     costs = weighing.profile.costs_g_per_kw
     by_cost = np.argsort(costs, kind="stable")
-    valleys = by_cost[_is_valley(costs)[by_cost]]
+    valleys = by_cost[np.isin(by_cost, _valleys(starts_us, costs))]
     sooner = by_cost[starts_us[by_cost] - starts_us[0] <= (chosen_us - starts_us[0]) // 2]
     apart_us = max(weighing.profile.step_us, weighing.job.constraints.duration // MICROSECOND // 2)
     greenest = np.array([weighing.profile.greenest()])
@@ -53,10 +53,11 @@ def _ideas(weighing: Weighing, starts_us: NDArray[np.int64], chosen_us: int) -> 
     yield from [("next best", valleys, apart_us)] * HOW_MANY
 
 
-def _is_valley(costs: FloatArray) -> NDArray[np.bool_]:
-    """Places no dearer than both neighbours."""
-    fenced = np.concatenate(([np.inf], costs, [np.inf]))
-    return (costs <= fenced[:-2]) & (costs <= fenced[2:])
+def _valleys(starts_us: NDArray[np.int64], costs: FloatArray) -> NDArray[np.int64]:
+    """Places no dearer than both neighbours, a start that stands twice counted once; the ends have labels of their own."""
+    _, places = np.unique(starts_us, return_index=True)
+    fenced = np.concatenate(([-np.inf], costs[places], [-np.inf]))
+    return places[(fenced[1:-1] <= fenced[:-2]) & (fenced[1:-1] <= fenced[2:])]
 
 
 def _alternative(weighing: Weighing, label: str, place: int) -> Alternative:

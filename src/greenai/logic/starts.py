@@ -188,10 +188,12 @@ def greenest_starts(
     Time and memory go with the slots in the widest span of starts, not with the length of the series.
     """
     given = (np.atleast_1d(np.asarray(times, np.float64)) for times in (earliest_offsets_s, latest_offsets_s, duration_s))
-    low, high, length = np.broadcast_arrays(*(times / series.step_s for times in given))
-    low, high = np.maximum(low, 0.0), np.minimum(high, len(series) - length)
-    starts, costs_g_per_kw = np.full((2, len(low)), np.nan)
-    fits = np.flatnonzero((low <= high) & (length > 0))
+    low_s, high_s, length_s = np.broadcast_arrays(*given)
+    low_s, high_s = np.maximum(low_s, 0.0), np.minimum(high_s, len(series) * series.step_s - length_s)
+    starts, costs_g_per_kw = np.full((2, len(low_s)), np.nan)
+    # Seconds as floats are good to less than the microsecond that times are told in.
+    fits = np.flatnonzero((low_s <= high_s + MICROSECOND.total_seconds()) & (length_s > 0))
+    low, high, length = (times / series.step_s for times in (low_s, np.maximum(low_s, high_s), length_s))
     table = _RunTable(series, float((high - low)[fits].max(initial=0.0)))
     for first in range(0, len(fits), table.rows_per_block):
         block = fits[first : first + table.rows_per_block]
