@@ -42,6 +42,9 @@ CPU_SECOND_COST = (0.7, 1.3)
 DEDICATED_SHARE = 0.95
 """From this share of the machine's energy on, the split hardly matters and a measurement keeps its grade."""
 
+INSTANT_S = 1e-6
+"""In less than this no power can be told."""
+
 
 def components(trace: EnergyTrace) -> tuple[ComponentEnergy, ...]:
     """Energy of each meter over the run: the machine's, the job's with its interval, and the idle part. In the meters' order."""
@@ -83,7 +86,7 @@ def _reading(trace: EnergyTrace, name: str) -> _Reading:
         energy_j[span] = given_j[last] * _shares(duration_s[span])
         first = last + 1
     known_s = duration_s[:first].sum()
-    mean_w = energy_j[:first].sum() / known_s if known_s > 0 else 0.0
+    mean_w = energy_j[:first].sum() / known_s if known_s > INSTANT_S else 0.0
     energy_j[first:] = mean_w * duration_s[first:]
     filled = np.zeros(len(given_j))
     filled[first:] = 1.0
@@ -176,7 +179,7 @@ def _component(trace: EnergyTrace, meter: MeterInfo) -> ComponentEnergy:
     split = _Split.of(trace, meter)
     job_j = fsum(split.job_j)
     duration_s = fsum(interval.duration_s for interval in trace.intervals)
-    edge_j = 2 * meter.edge_s * job_j / duration_s if duration_s > 0 else 0.0
+    edge_j = 2 * meter.edge_s * job_j / duration_s if duration_s > INSTANT_S else 0.0
     low_j = fsum(split.low_j) * meter.low_ratio - edge_j
     high_j = fsum(split.high_j) * meter.high_ratio + edge_j
     return ComponentEnergy(
