@@ -72,7 +72,7 @@ def _greenai(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_two_hundred_killed_runs_lose_nothing(tmp_path: Path) -> None:
     home, marks = tmp_path / "home", tmp_path / "marks"
     seed = int(os.environ.get("CHAOS_SEED", time.time_ns() % 1_000_000))
-    print(f"CHAOS_SEED={seed}")
+    (tmp_path / "seed").write_text(f"{seed}\n", encoding="utf-8")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         acknowledged = {sha for sha in pool.map(lambda n: _one(n, seed + n, home, marks), range(RUNS)) if sha}
     settled = _greenai(home, "--json", "evidence", "settle")
