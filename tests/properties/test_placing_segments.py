@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from math import inf
+from random import Random
 
 import numpy as np
 import pytest
@@ -125,3 +126,14 @@ def test_never_dearer_than_one_window_and_equal_with_one_segment(task: tuple[lis
     series = series_of(values, slot)
     one = greenest(series, c, c.earliest_at)
     assert interruptible(series, c, c.earliest_at).cost_g_per_kw <= one.cost_g_per_kw * (1 + 1e-12)
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 40))
+def test_without_costs_and_limits_it_is_the_cheapest_time_there_is(rng: Random, parts: int) -> None:
+    """A day or two, now inside a slot: with free resumes the answer is known without a programme."""
+    values = [rng.randint(0, 400) for _ in range(rng.randint(20, 60))]
+    low, end = rng.randrange(5), 5 * len(values) - rng.randrange(5)
+    c = Constraints(earliest_at=T0 + low * UNIT, deadline_at=T0 + end * UNIT, duration=parts * UNIT)
+    plan = interruptible(series_of(values, 5), c, c.earliest_at)
+    cheapest = sorted(values[t // 5] for t in range(low, end))[:parts]
+    assert plan.cost_g_per_kw == pytest.approx(sum(cheapest) * (UNIT / timedelta(hours=1)), rel=1e-9)

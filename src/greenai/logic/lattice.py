@@ -232,10 +232,9 @@ class Lattice:
     def _ended_by(self, paths: _Paths, order: int, d: int, k: int) -> _Arrival:
         """The segment whose end made it possible to stand idle at (d, k)."""
         ended = int(paths.ended(order)[: d + 1, k].argmin())
-        return min(
-            (self.arrival(way, order, ended - bool(way.end_us), k) for way in paths.ways(order)),
-            key=lambda arrival: arrival.cost_g_per_kw,
-        )
+        arrivals = [self.arrival(way, order, ended - bool(way.end_us), k) for way in paths.ways(order)]
+        least = min(arrival.cost_g_per_kw for arrival in arrivals)
+        return next(arrival for arrival in arrivals if arrival.cost_g_per_kw <= least * (1 + TIE_RATIO))
 
     def _edge_us(self, edge: int) -> int:
         return self.task.first_edge_us + edge * self.task.step_us
@@ -300,7 +299,8 @@ class _Paths:
             ways = [self._from_edge(following)]
             if self.plain is not None:
                 to_part = replace(self.plain.ways(following)[0], end_us=self.part_us)
-                ways += [self._from_part(following, self.plain), to_part]
+                # Where a part can lie at either end of its slot the earlier place is preferred.
+                ways += [to_part, self._from_part(following, self.plain)]
             self._ways.append(tuple(ways))
         return self._ways[order - 1]
 
@@ -309,7 +309,7 @@ class _Paths:
         tail_us = self.task.tail_us
         if whole_tail:
             return tuple(replace(way, end_us=tail_us) for way in self.ways(order) if not way.end_us)
-        return self.ways(order)[-1:] if self.plain and self.part_us <= tail_us else ()
+        return tuple(way for way in self.ways(order) if way.end_us) if self.part_us <= tail_us else ()
 
     def _from_edge(self, order: int) -> _Way:
         head_us = self.head_us if order == 1 and self.plain is None else 0

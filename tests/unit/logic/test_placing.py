@@ -11,6 +11,7 @@ from tests.planning_world import HOUR, MINUTE, T0, grid, limits
 from greenai.errors import InputError, NoFeasibleWindow
 from greenai.logic import placing
 from greenai.logic.placing import asap, greenest, greenest_starts, interruptible, percentile, threshold, time_percentile
+from greenai.model.job import Constraints
 from greenai.model.plan import Window
 
 DIRTY_THEN_CLEAN = [300.0] * 8 + [100.0] * 4 + [200.0] * 8
@@ -214,3 +215,50 @@ def test_a_batch_broadcasts_and_may_be_empty_or_longer_than_a_block():
     assert set(starts_s) == {4 * 3600}
     assert set(costs) == {200}
     assert greenest_starts(series, [], [], [])[0].shape == (0,)
+
+
+def minutes_run(values: list[float], constraints: Constraints) -> list[tuple[int, int]]:
+    """(start, end) of each segment in minutes from T0."""
+    plan = interruptible(grid(values), constraints, T0)
+    return [((window.start_at - T0) // MINUTE, (window.end_at - T0) // MINUTE) for window in plan.windows]
+
+
+def test_a_tail_too_short_for_the_work_is_joined_to_a_clean_slot_elsewhere():
+    """Five minutes of work, three at 0 g/kWh before the deadline; a head of 20 minutes would be more than the work."""
+    c = limits(5 * MINUTE, 78 * MINUTE, earliest_at=T0 + 10 * MINUTE)
+    assert minutes_run([80, 50, 100, 0], c) == [(30, 32), (90, 93)]
+
+
+def test_the_head_and_the_tail_are_run_whole_where_they_are_clean():
+    c = limits(50 * MINUTE, 50 * MINUTE, earliest_at=T0 + 10 * MINUTE)
+    assert minutes_run([10, 90, 50, 20], c) == [(10, 30), (80, 110)]
+
+
+def test_work_left_over_from_the_head_is_done_where_it_is_clean():
+    c = limits(25 * MINUTE, 75 * MINUTE, earliest_at=T0 + 10 * MINUTE)
+    assert minutes_run([10, 90, 50, 90], c) == [(10, 30), (60, 65)]
+
+
+def test_a_part_of_the_head_may_be_all_that_is_run_of_it():
+    c = limits(40 * MINUTE, 60 * MINUTE, earliest_at=T0 + 10 * MINUTE, min_chunk=10 * MINUTE)
+    assert minutes_run([20, 90, 10, 90], c) == [(20, 30), (60, 90)]
+
+
+def test_a_part_may_begin_the_segment_that_runs_on_into_a_clean_slot():
+    assert minutes_run([0, 90, 20, 10, 90, 0], limits(100 * MINUTE, 80 * MINUTE)) == [(0, 30), (80, 120), (150, 180)]
+
+
+def test_segments_that_would_save_if_scattered_but_not_with_their_minimum_chunk_stay_whole():
+    c = limits(2 * HOUR, 2 * HOUR, min_chunk=HOUR)
+    assert minutes_run([10, 90, 10, 90, 10, 90, 10, 90], c) == [(0, 120)]
+
+
+def test_more_resumes_are_not_tried_when_even_scattered_they_cost_more():
+    c = limits(HOUR, 2 * HOUR, resume_cost=10 * MINUTE)
+    assert minutes_run([10, 90, 10, 90, 90, 90], c) in ([(0, 30), (60, 100)], [(0, 40), (60, 90)])
+
+
+def test_starts_of_a_batch_may_be_where_the_run_ends_on_an_edge():
+    starts_s, costs = greenest_starts(grid([300, 200, 100, 300]), 0, 75 * 60, 45 * 60)
+    assert starts_s.tolist() == [45 * 60]
+    assert costs.tolist() == pytest.approx([100])
