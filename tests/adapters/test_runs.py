@@ -52,7 +52,8 @@ def test_only_the_owner_may_look(runs, tmp_path):
     spool = runs.claim("run-1")
     spool.write(b"x\n")
     place = tmp_path / "home" / "runs" / "run-1"
-    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    for directory in (place, place.parent, place.parent.parent):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert stat.S_IMODE((place / "samples.jsonl").stat().st_mode) == 0o600
     spool.close()
 

@@ -46,7 +46,9 @@ class RunDirectories:
         """
         place = self._place(run_id)
         try:
-            place.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            self._runs.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            for directory in (self._runs, place):
+                directory.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
             lock = os.open(place / "run.lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         except OSError as error:
             raise StoreError(f"{place} cannot be made: {error.strerror}", hint=REMEDY) from error
