@@ -25,8 +25,11 @@ from greenai.errors import InputError, ProviderBadData, ProviderRefused, Provide
 from greenai.model.intensity import Request
 
 Answer = Callable[[socket.socket], None]
-BOUND_S = 1.0
-SLACK_S = 1.0
+BOUND_S = 20.0
+"""More than any answer needs on a loaded machine."""
+SHORT_S = 1.0
+"""For what would never end."""
+SLACK_S = 5.0
 
 
 def reply(status: int = 200, body: bytes = b'{"data":[]}', **headers: str) -> Answer:
@@ -208,7 +211,7 @@ def test_the_services_words_are_short_and_printable(body, words):
 def test_a_passing_fault_is_tried_again(status):
     outage = (PAYLOADS / "uk" / "error_500_outage.json").read_bytes()
     with serving(reply(status, outage), reply(body=b"back")) as server:
-        assert fetch(server.url, bound_s=5).body == b"back"
+        assert fetch(server.url).body == b"back"
         assert len(server.asked) == 2
 
 
@@ -218,7 +221,7 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf"
 @pytest.mark.parametrize("fault", [reset, lambda conn: None, raw(HALF), raw(b"nonsense\r\n\r\n")])
 def test_a_broken_connection_is_tried_again(fault):
     with serving(fault, reply(body=b"back")) as server:
-        assert fetch(server.url, bound_s=5).body == b"back"
+        assert fetch(server.url).body == b"back"
 
 
 def test_an_outage_that_lasts_is_named_with_the_services_words():
@@ -249,7 +252,7 @@ def test_nobody_listens():
 def test_retry_after_in_seconds_is_kept():
     with serving(reply(429, b"", Retry_After="1"), reply(body=b"back")) as server:
         begun_s = time.monotonic()
-        assert fetch(server.url, bound_s=5).body == b"back"
+        assert fetch(server.url).body == b"back"
     assert time.monotonic() - begun_s >= 1.0
 
 
@@ -257,18 +260,16 @@ def test_retry_after_as_a_date_is_kept():
     soon = format_datetime(NOW + timedelta(seconds=1), usegmt=True)
     with serving(reply(503, b"", Retry_After=soon), reply(body=b"back")) as server:
         begun_s = time.monotonic()
-        assert fetch(server.url, bound_s=5).body == b"back"
+        assert fetch(server.url).body == b"back"
     assert time.monotonic() - begun_s >= 1.0
 
 
 def test_a_wait_beyond_the_bound_is_told_at_once():
     with serving(reply(429, b'{"error":"slow down"}', Retry_After="3600")) as server:
-        begun_s = time.monotonic()
-        error = fails_with(ProviderUnavailable, server.url, bound_s=10)
+        error = fails_with(ProviderUnavailable, server.url)
         assert len(server.asked) == 1
-    assert time.monotonic() - begun_s < 2
     assert error.retry_after_s == 3600
-    assert "429: slow down and asks to wait 3600 s" in str(error)
+    assert str(error).endswith("answered 429: slow down and asks to wait 3600 s"), "not: gave up"
 
 
 def test_retry_after_nothing_does_not_spin():
@@ -302,26 +303,26 @@ def test_retry_after_is_read_or_ignored(header, seconds):
 
 def test_a_server_that_says_nothing():
     with serving(hang) as server:
-        error = fails_with(ProviderUnavailable, server.url)
-    assert "after 1 s" in str(error) or "does not answer" in str(error)
+        error = fails_with(ProviderUnavailable, server.url, bound_s=SHORT_S)
+    assert "after 1 s" in str(error)
 
 
 def test_a_head_without_a_body():
     with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", pause_s=0), hang) as server:
         server.answers[0] = lambda conn: (conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), hang(conn))
-        fails_with(ProviderUnavailable, server.url)
+        fails_with(ProviderUnavailable, server.url, bound_s=SHORT_S)
 
 
 def test_a_body_that_drips():
     drops = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 60]
     with serving(raw(*drops, pause_s=0.1)) as server:
-        error = fails_with(ProviderUnavailable, server.url)
+        error = fails_with(ProviderUnavailable, server.url, bound_s=SHORT_S)
     assert "no whole answer after 1 s" in str(error)
 
 
 def test_a_head_that_drips():
     with serving(raw(*[b"H"] * 60, pause_s=0.1)) as server:
-        fails_with(ProviderUnavailable, server.url)
+        fails_with(ProviderUnavailable, server.url, bound_s=SHORT_S)
 
 
 def endless(conn: socket.socket) -> None:
@@ -332,7 +333,7 @@ def endless(conn: socket.socket) -> None:
 
 def test_a_body_that_never_ends():
     with serving(endless) as server:
-        error = fails_with(ProviderBadData, server.url, bound_s=30)
+        error = fails_with(ProviderBadData, server.url)
     assert "larger than 32 MB" in str(error)
 
 
@@ -340,7 +341,7 @@ def test_a_small_answer_that_unpacks_to_a_huge_one():
     bomb = gzip.compress(b"\0" * (MAX_BYTES + 1))
     assert len(bomb) < 100_000
     with serving(reply(body=bomb, Content_Encoding="gzip")) as server:
-        assert "larger than 32 MB" in str(fails_with(ProviderBadData, server.url, bound_s=30))
+        assert "larger than 32 MB" in str(fails_with(ProviderBadData, server.url))
 
 
 def test_an_answer_that_does_not_unpack():
@@ -352,7 +353,7 @@ def test_a_name_server_that_hangs(monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_named: release.wait(20) or [])
     try:
-        error = fails_with(ProviderUnavailable, "http://grid.example/")
+        error = fails_with(ProviderUnavailable, "http://grid.example/", bound_s=SHORT_S)
     finally:
         release.set()
     assert "grid.example gave no whole answer after 1 s" in str(error)
@@ -375,11 +376,11 @@ def test_dropped_packets(monkeypatch):
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
         try:
-            error = fails_with(ProviderUnavailable, f"http://127.0.0.1:{port}")
+            error = fails_with(ProviderUnavailable, f"http://127.0.0.1:{port}", bound_s=SHORT_S)
         finally:
             for filler in fillers:
                 filler.close()
-    assert "does not answer" in str(error) or "no whole answer" in str(error)
+    assert "after 1 s" in str(error)
 
 
 def test_ctrl_c_is_not_swallowed(monkeypatch):
@@ -438,7 +439,7 @@ def test_a_user_name_in_the_address_does_not_show():
 
 def test_retries_are_not_printed(capfd):
     with serving(reply(503), reply()) as server:
-        fetch(server.url, bound_s=5)
+        fetch(server.url)
     assert capfd.readouterr() == ("", "")
 
 
@@ -492,7 +493,7 @@ def test_a_server_that_cannot_prove_who_it_is(tmp_path):
                         context.wrap_socket(conn, server_side=True)
 
         threading.Thread(target=serve, daemon=True).start()
-        error = fails_with(ProviderUnavailable, f"https://127.0.0.1:{listener.getsockname()[1]}", bound_s=5)
+        error = fails_with(ProviderUnavailable, f"https://127.0.0.1:{listener.getsockname()[1]}")
         listener.shutdown(socket.SHUT_RDWR)
     assert "does not prove who it is" in str(error)
     assert "clock" in error.hint
