@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.engine.scenario import DOWN, Scenario, grid
+from tests.engine.scenario import DOWN, START, Scenario, grid
 
 from greenai.engine.progress import Ended, Replanned, Started, Waiting
 from greenai.engine.run import run_job
@@ -211,4 +212,44 @@ def test_evidence_without_any_intensity_keeps_the_energy() -> None:
     outcome = run_job(scene.request(), scene.doors)
     assert outcome.evidence is not None
     assert outcome.evidence["it_kwh"] == pytest.approx(3.0)
+    assert outcome.evidence["operational_g"] is None
+
+
+def test_a_forecast_too_short_to_plan_on_leaves_the_plan_standing() -> None:
+    scene = Scenario(CLEAN_AT_NOON)
+    scene.foresee(grid(CLEAN_AT_NOON), grid([DIRTY] * 2))
+    outcome = run_job(scene.request(), scene.doors)
+    assert outcome.evidence is not None
+    assert outcome.evidence["started_at"] == "2026-11-24T12:00:00Z"
+
+
+def test_a_job_that_is_too_late_by_policy_is_refused() -> None:
+    scene = Scenario(CLEAN_AT_NOON, slack_hours=1)
+    request = scene.request()
+    late = replace(request.job, submitted_at=START + timedelta(hours=1.5))
+    with pytest.raises(NoFeasibleWindow):
+        run_job(replace(request, job=late), scene.doors)
+    assert scene.ledger.types() == []
+
+
+def test_an_unknown_grid_still_runs_the_job() -> None:
+    scene = Scenario(CLEAN_AT_NOON)
+    scene.archive.failure = StoreError("no archive")
+    scene.foresee(DOWN)
+    outcome = run_job(scene.request(), scene.doors)
+    assert outcome.exit_code == 0
+    assert outcome.evidence is not None
+    assert outcome.evidence["started_at"] == "2026-11-24T09:00:00Z"
+    assert outcome.evidence["operational_g"] is None
+
+
+def test_a_file_that_vanishes_during_the_wait_costs_neither_job_nor_evidence() -> None:
+    scene = Scenario(CLEAN_AT_NOON)
+    scene.executor.duration = timedelta(hours=40)
+    scene.door.give("https://grid.invalid/observed", InputError("the file is gone"))
+    scene.foresee(grid(CLEAN_AT_NOON), InputError("the file is gone"))
+    outcome = run_job(scene.request(), scene.doors)
+    assert outcome.evidence is not None
+    assert outcome.evidence["started_at"] == "2026-11-24T12:00:00Z"
+    assert outcome.evidence["it_kwh"] == pytest.approx(4.0)
     assert outcome.evidence["operational_g"] is None

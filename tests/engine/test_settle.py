@@ -11,7 +11,7 @@ import pytest
 from tests.engine.scenario import Scenario
 
 from greenai.engine.run import run_job
-from greenai.engine.settle import settle_all
+from greenai.engine.settle import SettleReport, settle_all
 from greenai.errors import StoreError
 
 DIRTY, CLEAN = 400.0, 100.0
@@ -106,6 +106,12 @@ def test_a_run_killed_while_waiting_is_closed_without_evidence() -> None:
     assert settle_all(scene.doors).recovered == ("run-1",)
     assert scene.ledger.types() == ["decision", "interrupted"]
     assert settle_all(scene.doors).recovered == ()
+
+
+def test_records_of_no_run_are_passed_over() -> None:
+    scene = Scenario(CLEAN_AT_NOON)
+    scene.ledger.append("note", {"about": "a torn line"}, scene.clock.now())
+    assert settle_all(scene.doors) == SettleReport()
 
 
 def test_a_live_run_is_left_alone() -> None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from greenai.engine.doors import Doors
 from greenai.engine.progress import Replanned, Waiting
 from greenai.engine.read import read_intensity
-from greenai.errors import NoFeasibleWindow, ProviderError
+from greenai.errors import GreenaiError, NoFeasibleWindow
 from greenai.logic.deciding import Policy, decide
 from greenai.model.intensity import Query, Reading
 from greenai.model.job import Job
@@ -80,10 +80,12 @@ def _look_again(job: Job, policy: Policy, doors: Doors, *, choice: Choice, now_a
     moment = choice.decision.start_at if timedelta(0) <= late <= ON_TIME else now_at
     try:
         renewed = choose(job, policy, doors, now_at=moment)
-    except (ProviderError, NoFeasibleWindow):
-        # The window that fitted before still stands; a service's trouble never costs the job.
+    except GreenaiError:
+        # The window that fitted before still stands; trouble with a service or a file never costs the job.
         return choice
-    return choice if renewed.reading.series is None else renewed
+    # A forecast that does not reach the planned window cannot say that another is better.
+    series, planned = renewed.reading.series, choice.decision.windows[-1]
+    return renewed if series is not None and series.covers(moment, planned.end_at) else choice
 
 
 def _same_slot(earlier: datetime, later: datetime) -> bool:
