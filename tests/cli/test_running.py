@@ -164,7 +164,7 @@ def test_csv_is_a_series(cli: Cli, api: FakeApi) -> None:
         (["run", "--max-wait-seconds", "-1", "--", "true"], "invalid value for '--max-wait-seconds'"),
         (["run", "--label", "nothing", "--", "true"], "a label is written KEY=VALUE, not 'nothing'"),
         (["run", "--proxy-emissions", "--meter", "rapl", "--", "true"], "--proxy-emissions measures nothing, --meter rapl does"),
-        (["run", "--json-to", "nowhere/x.json", "--", "true"], "nowhere/x.json cannot be written: there is no directory"),
+        (["run", "--json-to", "/dev/null/x.json", "--", "true"], "/dev/null/x.json cannot be written: "),
         (["measure", "--zone", "??", "--", "true"], "zone (from command line): '??' is not a grid zone"),
     ],
 )
@@ -240,9 +240,9 @@ def test_with_json_stdout_is_the_document_alone(cli: Cli, api: FakeApi, verb: st
 
 def test_json_to_leaves_both_streams_alone(cli: Cli, api: FakeApi, corner: Path) -> None:
     api.answers("run", speaking())
-    result = cli("run", "--json-to", "run.json", "--", "true")
+    result = cli("run", "--json-to", "runs/run.json", "--", "true")
     assert result.out == "out\n"
-    assert json.loads((corner / "run.json").read_text())["run_id"] == fakes.RUN_ID
+    assert json.loads((corner / "runs" / "run.json").read_text())["run_id"] == fakes.RUN_ID
 
 
 def test_a_file_that_cannot_be_written_starts_nothing(
@@ -251,7 +251,7 @@ def test_a_file_that_cannot_be_written_starts_nothing(
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert (
         cli("run", "--json-to", "run.json", "--", "true").err.splitlines()[-2]
-        == "error: run.json cannot be written: permission denied"
+        == "error: run.json cannot be written: Permission denied"
     )
     assert api.calls == []
 
@@ -325,7 +325,7 @@ def test_piped_a_wait_says_a_line_each_time_it_looks(cli: Cli, api: FakeApi) -> 
     lines = cli("run", "--finish-by", "24h", "--duration", "2h", "--", "true").err.splitlines()[1:5]
     purpose = "waiting 15 h 15 min until Wed 09:00 CET (08:00 UTC): 101 instead of 231 g/kWh, saves about 56 %"
     assert lines == [
-        f"note: {purpose}; waiting 15 h 15 min halves the intensity",
+        f"note: {purpose}",
         f"note: {purpose}",
         "note: new forecast: the start moved to Tue 24 Nov 2026 17:44 CET (16:44 UTC); not worth waiting: 1.2 % is less than 3 %",
         f"note: started Tue 24 Nov 2026 17:44 CET (16:44 UTC) as run {fakes.RUN_ID}",
@@ -373,4 +373,19 @@ def test_a_plan_of_an_unknown_grid_counts_down_without_numbers(cli: Cli, api: Fa
 
     api.answers("run", run)
     err = cli("run", "--finish-by", "24h", "--duration", "2h", "--", "true").err
-    assert "waiting 15 h 15 min until Wed 09:00 CET (08:00 UTC); waiting" in err
+    assert "note: waiting 15 h 15 min until Wed 09:00 CET (08:00 UTC)\n" in err
+
+
+def test_waiting_on_what_is_modelled_says_so_once_and_in_detail_why(cli: Cli, api: FakeApi) -> None:
+    def run(*_: Any, tell: Any, **__: Any) -> Outcome:
+        modelled = fakes.reading(step="climatology", reason="the service did not answer")
+        for _again in range(2):
+            tell(Waiting(decision=fakes.decision(), reading=modelled, until_at=fakes.NOW))
+        return Outcome()
+
+    api.answers("run", run)
+    words = ("run", "--finish-by", "24h", "--duration", "2h", "--", "true")
+    err = cli(*words).err
+    assert err.count("MODELLED: the usual day of this season, not today's grid (the service did not answer)") == 1
+    assert "halves the intensity" not in err
+    assert "note: waiting 15 h 15 min halves the intensity\n" in cli("-v", *words).err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -88,14 +89,16 @@ def own_stdout(*, taken: bool) -> Iterator[TextIO]:
 
 
 def check_writable(path: str | None) -> None:
-    """Refuse a file that cannot be written before anything is started."""
+    """Refuse a file that cannot be written before anything is started; its directory is made."""
     if path is None:
         return
-    folder = Path(path).absolute().parent
-    if not folder.is_dir():
-        raise InputError(f"{path} cannot be written: there is no directory {folder}", hint=f"mkdir -p {folder}")
-    if not os.access(Path(path) if Path(path).exists() else folder, os.W_OK):
-        raise InputError(f"{path} cannot be written: permission denied", hint="choose another file")
+    file = Path(path).absolute()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}", hint="choose another file") from None
 
 
 def _stopped(screen: Screen, watcher: Watcher, stop: KeyboardInterrupt) -> int:

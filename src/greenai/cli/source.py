@@ -17,6 +17,8 @@ from greenai.model.units import iso_utc
 GUESSED_ZONE: Final = ("from the time zone", "the world's mean")
 """How the words begin that config gives as the origin of a zone nobody stated."""
 
+PACKAGED: Final = ("climatology", "annual")
+
 LOUD: Final[dict[ChainStep, str]] = {
     "fresh-archive": "ARCHIVED",
     "old-archive": "ARCHIVED",
@@ -59,8 +61,9 @@ def source_words(reading: Reading, now_at: datetime, zone: tzinfo) -> str:
     scope = "" if series.scope == "unstated" else f", {series.scope} emissions"
     issued = f", issued {_when(series.issued_at, now_at, zone)}" if series.issued_at else ""
     live = " (live)" if reading.step == "live" else ""
-    read = age(series.source.fetched_at, now_at)
-    return f"{series.source.provider}{live}: {series.kind}, {series.basis}{scope}{issued}, read {read}"
+    packaged = reading.step in PACKAGED
+    read = "packaged with greenai" if packaged else f"read {age(series.source.fetched_at, now_at)}"
+    return f"{series.source.provider}{live}: {series.kind}, {series.basis}{scope}{issued}, {read}"
 
 
 def _when(moment_at: datetime, now_at: datetime, zone: tzinfo) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from greenai.cli import words
 from greenai.cli.screen import Screen
+from greenai.cli.source import loud_words
 from greenai.engine.progress import Ended, Progress, Replanned, Started, Waiting
 from greenai.model.plan import Decision
 from greenai.ports import Clock
@@ -81,12 +82,14 @@ class Watcher:
     def _wait(self, progress: Waiting) -> None:
         first = self._decision is None
         self._decision, self.run_id = progress.decision, progress.decision.job_id
-        left = words.about(progress.decision.start_at - progress.reading.query.now_at)
-        if first and self.redraws:
+        loud = loud_words(progress.reading)
+        if first and loud:
+            self._screen.warn(loud.plain)
+        if first and self._screen.verbose:
             self._screen.note(progress.decision.reason)
-        elif not self.redraws:
-            reason = f"; {progress.decision.reason}" if first else ""
-            self._screen.note(f"waiting {left} {_purpose(progress.decision, self._zone)}{reason}")
+        if not self.redraws:
+            left = words.about(progress.decision.start_at - progress.reading.query.now_at)
+            self._screen.note(f"waiting {left} {_purpose(progress.decision, self._zone)}")
 
     def _clear(self) -> None:
         if self.redraws and self._decision is not None:
