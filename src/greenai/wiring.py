@@ -102,9 +102,9 @@ def _given(settings: Settings) -> dict[str, Access]:
     return {}
 
 
-def sources_of(settings: Settings, *, network: bool = True) -> Sources:
+def sources_of(settings: Settings, *, clock: Clock | None = None, network: bool = True) -> Sources:
     """The grid as these settings see it; `network` False: archive, files and packaged facts only."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     files = FileDoor(now=clock.now)
     web = NetworkDoor(now=clock.now, bound_s=settings.http_timeout_s)
     services = {
@@ -134,9 +134,10 @@ def open_doors(
     adopts: bool = False,
 ) -> Doors:
     """Every door, as these settings say; `adopts` as in `metering_of`."""
+    clock = clock or SystemClock()
     return Doors(
-        clock=clock or SystemClock(),
-        sources=sources_of(settings, network=network),
+        clock=clock,
+        sources=sources_of(settings, clock=clock, network=network),
         ledger=open_ledger(settings),
         runs=RunDirectories(settings.home),
         executor=LocalExecutor(),

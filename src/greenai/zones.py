@@ -65,24 +65,39 @@ def default_zone(environ: Mapping[str, str]) -> tuple[str, str]:
     country = country_of_timezone(name)
     if country is None:
         return WORLD, f"the world's mean: no country is known for the time zone {name}"
+    if country not in _metered_countries():
+        return WORLD, f"the world's mean: no source knows {country}, the country of the time zone {name}"
     return country, f"from the time zone {name}"
 
 
 def _countries() -> dict[str, str]:
-    rows = (line.split("\t") for line in _table("zone.tab") if not line.startswith("#"))
+    rows = (line.split("\t") for line in _lines("tzdata", "zoneinfo", "zone.tab") if not line.startswith("#"))
     return {row[2]: row[0] for row in rows}
+
+
+def _metered_countries() -> frozenset[str]:
+    """Countries of which at least the yearly mean is packaged."""
+    rows = _lines("greenai.facts", "annual_intensity.csv")
+    return frozenset(row.split(",", 1)[0] for row in rows[1:])
 
 
 def _current_name(name: str) -> str:
     """What tzdata calls this time zone now; a name that is current or unknown stays."""
     ending = f" {name}"
-    return next((line.split()[1] for line in _table("tzdata.zi") if line.startswith("L ") and line.endswith(ending)), name)
+    return next(
+        (
+            line.split()[1]
+            for line in _lines("tzdata", "zoneinfo", "tzdata.zi")
+            if line.startswith("L ") and line.endswith(ending)
+        ),
+        name,
+    )
 
 
-def _table(name: str) -> list[str]:
+def _lines(package: str, *path: str) -> list[str]:
     from importlib.resources import files
 
-    return files("tzdata").joinpath("zoneinfo", name).read_text(encoding="utf-8").splitlines()
+    return files(package).joinpath(*path).read_text(encoding="utf-8").splitlines()
 
 
 def _asked_of_tzlocal(question: str) -> Any:

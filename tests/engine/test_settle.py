@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.engine.scenario import Scenario
+from tests.engine.scenario import Scenario, grid
 
 from greenai.engine.run import run_job
 from greenai.engine.settle import SettleReport, settle_all
@@ -132,7 +132,7 @@ def test_measured_values_settle_provisional_evidence_once() -> None:
     run_job(scene.request(), scene.doors)
     early = settle_all(scene.doors)
     assert early.settled == ()
-    assert "no measured intensities of GB" in early.waiting[0][1]
+    assert "no measured intensities of GB yet" in early.waiting[0][1]
     scene.publish([DIRTY] * 6 + [200.0] * 42)
     scene.clock.advance(timedelta(days=2))
     report = settle_all(scene.doors)
@@ -145,6 +145,20 @@ def test_measured_values_settle_provisional_evidence_once() -> None:
     assert settled["verdict"] == "claimable"
     assert scene.ledger.written[3] == evidence
     assert settle_all(scene.doors).settled == ()
+
+
+def test_measured_values_that_end_too_early_are_waited_for() -> None:
+    scene = Scenario(CLEAN_AT_NOON)
+    run_job(scene.request(), scene.doors)
+    scene.publish([DIRTY] * 6)
+    assert "published up to 2026-11-24T12:00:00Z" in settle_all(scene.doors).waiting[0][1]
+
+
+def test_a_service_without_measured_values_is_named() -> None:
+    scene = Scenario(CLEAN_AT_NOON)
+    run_job(scene.request(), scene.doors)
+    scene.door.give("https://grid.invalid/observed", grid([DIRTY] * 48, kind="forecast"))
+    assert settle_all(scene.doors).waiting == (("run-1", "no service publishes measured intensities of GB"),)
 
 
 def test_a_run_settled_by_another_process_meanwhile_is_not_settled_twice() -> None:

@@ -104,3 +104,9 @@ def test_a_posix_rule_has_its_summer_time():
 
 def test_a_senseless_tz_is_utc_as_the_c_library_has_it():
     assert zones.local_timezone({"TZ": "nonsense"}) is UTC
+
+
+def test_a_country_without_any_known_intensity_falls_to_the_world_and_says_so() -> None:
+    zone, origin = default_zone({"TZ": "Europe/Vaduz"})
+    assert zone == WORLD
+    assert "no source knows LI" in origin

@@ -8,6 +8,7 @@ from greenai.errors import GreenaiError
 from greenai.logic.evidencing import span_to_price
 from greenai.model.evidence import RunFacts
 from greenai.model.intensity import Purpose, Query, Reading
+from greenai.model.units import iso_utc
 
 
 def price(facts: RunFacts, doors: Doors, *, planned: Reading | None = None) -> Reading:
@@ -19,22 +20,28 @@ def price(facts: RunFacts, doors: Doors, *, planned: Reading | None = None) -> R
     """
     if planned is None or planned.step == "live":
         observed = observed_over(facts, doors)
-        if observed is not None:
+        if isinstance(observed, Reading):
             return observed
     if planned is not None and _covers(planned, facts):
         return planned
     return _best_known(_query(facts, doors, "forecast"), doors)
 
 
-def observed_over(facts: RunFacts, doors: Doors) -> Reading | None:
-    """The measured intensity over an ended run and its counterfactual, or None while it is not published."""
+def observed_over(facts: RunFacts, doors: Doors) -> Reading | str:
+    """The measured intensity over an ended run and its counterfactual, or in words why there is none (yet)."""
     try:
         reading = read_intensity(_query(facts, doors, "observed"), sources=doors.sources)
-    except GreenaiError:
-        # Not there yet, or the service is away: the evidence stays provisional and says so.
-        return None
-    observed = reading.series is not None and reading.series.kind == "observed"
-    return reading if observed and _covers(reading, facts) else None
+    except GreenaiError as error:
+        # The evidence stays provisional and says so.
+        return str(error)
+    zone = facts.place.zone
+    if reading.series is not None and reading.series.kind == "observed":
+        if _covers(reading, facts):
+            return reading
+        return f"measured intensities of {zone} are published up to {iso_utc(reading.series.end_at)}, the run needs more"
+    if reading.fallback_reason:
+        return f"no measured intensities of {zone} yet: {reading.fallback_reason}"
+    return f"no service publishes measured intensities of {zone}"
 
 
 def _query(facts: RunFacts, doors: Doors, purpose: Purpose) -> Query:

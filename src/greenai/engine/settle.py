@@ -18,7 +18,7 @@ from greenai.logic.evidencing import evidence_document, facts_from_document
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
 from greenai.model.evidence import Record, RunFacts
-from greenai.model.units import iso_utc, parse_iso_utc
+from greenai.model.units import parse_iso_utc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +128,8 @@ def _settle(run: RunHistory, doors: Doors, journal: Journal, report: SettleRepor
         return report
     facts = facts_from_document(provisional.payload)
     reading = observed_over(facts, doors)
-    if reading is None:
-        until = f" up to {iso_utc(facts.ended_at)}" if facts.ended_at else ""
-        why = f"no measured intensities of {facts.place.zone}{until} are published yet"
-        return replace(report, waiting=(*report.waiting, (run.run_id, why)))
+    if isinstance(reading, str):
+        return replace(report, waiting=(*report.waiting, (run.run_id, reading)))
     trace = trace_of(doors.runs.body(run.run_id))
     document = evidence_document(facts, trace, reading, settles=provisional.sha256)
     record = journal.write("settlement", document)
