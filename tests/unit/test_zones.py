@@ -107,6 +107,6 @@ def test_a_senseless_tz_is_utc_as_the_c_library_has_it():
 
 
 def test_a_country_without_any_known_intensity_falls_to_the_world_and_says_so() -> None:
-    zone, origin = default_zone({"TZ": "Europe/Vaduz"})
-    assert zone == WORLD
+    zone, origin = zones.default_zone({"TZ": "Europe/Vaduz"})
+    assert zone == zones.WORLD
     assert "no source knows LI" in origin
