@@ -1,7 +1,4 @@
-"""greenai: run machine-learning training when the grid is clean, and prove what it did.
-
-The names below load on first use, so that importing greenai costs nothing.
-"""
+"""greenai: run machine-learning training when the grid is clean, and prove what it did. Names load on first use."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class SettleReport:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunHistory:
     """The newest record of each type that one run has left."""
 
@@ -62,7 +62,7 @@ def histories(records: Iterable[Record]) -> dict[str, RunHistory]:
         run_id = record.payload.get("run_id")
         if run_id:
             grouped.setdefault(run_id, {})[record.type] = record
-    return {run_id: RunHistory(run_id, by_type) for run_id, by_type in grouped.items()}
+    return {run_id: RunHistory(run_id=run_id, by_type=by_type) for run_id, by_type in grouped.items()}
 
 
 def settle_all(doors: Doors) -> SettleReport:
