@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.planning_world import MINUTE, T0, grid
 
 from greenai.logic.placing import asap, greenest, greenest_starts, percentile, threshold, time_percentile
+from greenai.logic.starts import MICROSECOND
 from greenai.model.job import Constraints
 from greenai.model.plan import Plan
 from greenai.model.series import IntensitySeries
@@ -121,21 +122,23 @@ def test_asap_is_the_first_admissible_moment(task: Task) -> None:
     assert plan.cost_g_per_kw == pytest.approx(cost, rel=1e-9, abs=1e-9)
 
 
-@given(st.lists(tasks(), min_size=1, max_size=12), st.integers(1, 3))
-def test_many_at_once_are_the_same_as_one_by_one(given_tasks: list[Task], blocks: int) -> None:
-    series = given_tasks[0][0]
-    jobs = [(c, max(now_at, c.earliest_at)) for _, c, now_at in given_tasks]
-    fitting = [
-        (c, soonest) for c, soonest in jobs if soonest + c.duration <= series.end_at and soonest <= c.latest_start_at
-    ] * blocks
-    starts_s, costs = greenest_starts(
-        series,
-        [series.offset_s(soonest) for _, soonest in fitting],
-        [series.offset_s(c.latest_start_at) for c, _ in fitting],
-        [c.duration.total_seconds() for c, _ in fitting],
-    )
-    assert starts_s.shape == costs.shape == (len(fitting),)
-    for (c, soonest), start_s, cost in zip(fitting, starts_s, costs, strict=True):
-        plan = greenest(series, c, soonest)
+@given(st.integers(0, 2**32 - 1), st.sampled_from((5, 30, 60)))
+def test_many_at_once_are_the_same_as_one_by_one(seed: int, step: int) -> None:
+    """Forty jobs of any length with any limits, in whole microseconds; some fit nowhere."""
+    rng = np.random.default_rng(seed)
+    series = grid(list(rng.choice([0, 50, 120.5, 431, 90, 300], rng.integers(1, 40))), step * MINUTE)
+    covered_us = (series.end_at - T0) // timedelta(microseconds=1)
+    low_us, slack_us, length_us = (rng.integers(1, covered_us * share, 40) for share in (1.0, 0.6, 0.4))
+    slack_us[:10] = 0
+    starts_s, costs = greenest_starts(series, low_us / 1e6, (low_us + slack_us) / 1e6, length_us / 1e6)
+    assert starts_s.shape == costs.shape == (40,)
+    for low, slack, length, start_s, cost in zip(low_us, slack_us, length_us, starts_s, costs, strict=True):
+        if low + length > covered_us:
+            assert np.isnan(start_s)
+            assert np.isnan(cost)
+            continue
+        earliest_at, duration = T0 + int(low) * MICROSECOND, int(length) * MICROSECOND
+        c = Constraints(earliest_at=earliest_at, deadline_at=earliest_at + int(slack) * MICROSECOND + duration, duration=duration)
+        plan = greenest(series, c, T0)
         assert start_s == pytest.approx(series.offset_s(plan.windows[0].start_at), abs=1e-5)
         assert cost == pytest.approx(plan.cost_g_per_kw, rel=1e-9, abs=1e-9)

@@ -76,6 +76,20 @@ def test_a_small_saving_is_not_worth_waiting_for():
     assert (asked.action, asked.start_at) == ("wait", T0 + 5 * HOUR)
 
 
+def test_work_done_twice_counts_against_a_plan_with_resumes():
+    """The segments are 6.3 % cleaner but run two minutes longer: 3.2 % less is emitted."""
+    c = limits(HOUR, HOUR, resume_cost=2 * MINUTE, min_saving=0.05)
+    decision = decided(c, policy="interruptible", series=grid([100, 110, 96, 110]))
+    assert decision.windows == (Window(start_at=T0, end_at=T0 + HOUR),)
+    assert decision.reason.startswith("not worth waiting: 3.2 % saved by running in 2 segments")
+
+
+def test_a_long_run_is_weighed_by_its_emissions():
+    series = grid([200] * 10 + [197.6] * 10)
+    assert decided(limits(3 * HOUR, 7 * HOUR), series=series).action == "run"
+    assert decided(limits(3 * HOUR, 7 * HOUR, min_saving=0.01), series=series).action == "wait"
+
+
 def test_a_saving_of_exactly_the_minimum_is_worth_it():
     assert decided(limits(HOUR, 4 * HOUR, min_saving=0.5), series=grid([200] * 4 + [100] * 6)).action == "wait"
 

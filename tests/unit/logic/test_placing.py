@@ -259,6 +259,6 @@ def test_more_resumes_are_not_tried_when_even_scattered_they_cost_more():
 
 
 def test_starts_of_a_batch_may_be_where_the_run_ends_on_an_edge():
-    starts_s, costs = greenest_starts(grid([300, 200, 100, 300]), 0, 75 * 60, 45 * 60)
-    assert starts_s.tolist() == [45 * 60]
-    assert costs.tolist() == pytest.approx([100])
+    starts_s, costs = greenest_starts(grid([300, 200, 100, 300]), [0, 35 * 60], 75 * 60, 45 * 60)
+    assert starts_s.tolist() == [45 * 60, 45 * 60]
+    assert costs.tolist() == pytest.approx([100, 100])
