@@ -101,12 +101,12 @@ def mean_g_over_starts(spans: Spans, series: IntensitySeries, first_at: datetime
     low_s, high_s = series.offset_s(first_at), series.offset_s(last_at)
     length_h = (spans.end_s - spans.start_s) / SECONDS_PER_HOUR
     instant = length_h == 0
-    gained = _second_integral(series, high_s + spans.end_s) - _second_integral(series, low_s + spans.end_s)
-    lost = _second_integral(series, high_s + spans.start_s) - _second_integral(series, low_s + spans.start_s)
+    corners_s = np.array([high_s + spans.end_s, low_s + spans.end_s, high_s + spans.start_s, low_s + spans.start_s])
+    last_end, first_end, last_start, first_start = _second_integral(series, corners_s)
     mean_g_per_kwh = np.where(
         instant,
-        (series.cumulative_g_per_kw(high_s + spans.start_s) - series.cumulative_g_per_kw(low_s + spans.start_s)) / slack_h,
-        (gained - lost) / (slack_h * np.where(instant, 1.0, length_h)),
+        np.subtract(*series.cumulative_g_per_kw(corners_s[2:])) / slack_h,
+        ((last_end - first_end) - (last_start - first_start)) / (slack_h * np.where(instant, 1.0, length_h)),
     )
     return fsum(mean_g_per_kwh * spans.job_j) / J_PER_KWH
 
