@@ -19,11 +19,11 @@ CARD = f"""\
   started  Tue 24 Nov 2026 17:44 CET (16:44 UTC)
   ended    Tue 24 Nov 2026 17:44 CET (16:44 UTC) after 20.5 s, exit code 0
 
-  part       job  interval                machine  of it idle  meter           grade
-  cpu   0.100 Wh  0.0950 Wh to 0.105 Wh  0.139 Wh   0.0278 Wh  rapl:package-0  measured:counter
+  part  job                          machine  of it idle  meter           grade
+  cpu   0.100 Wh [0.0950 to 0.105]  0.139 Wh       100 J  rapl:package-0  measured:counter
 
-  energy     0.100 Wh [0.0950 Wh to 0.105 Wh], measured:counter, 0.120 Wh with the building's overhead
-  CO2        0.0264 g [0.0251 g to 0.0277 g], at 220 g/kWh (uk, observed, GB)
+  energy     0.100 Wh [0.0950 to 0.105], measured:counter; 0.120 Wh with the building's overhead
+  CO2        0.0264 g [0.0251 to 0.0277], at 220 g/kWh (uk, observed, GB)
   embodied   not stated (setting embodied_kg)
   water      not stated (setting wue_l_per_kwh)
   SCI        not known: it needs the embodied share and the intensity (R is one run)
@@ -31,7 +31,7 @@ CARD = f"""\
 
   at once    0.0528 g
   at random  0.0400 g
-  saving     0.0264 g [0.0251 g to 0.0277 g], 50 % of starting at once
+  saving     0.0264 g [0.0251 to 0.0277], 50 % of starting at once
   verdict    claimable
 
   record    cdcdcdcdcdcd, the first record
@@ -55,12 +55,12 @@ def test_the_card_of_what_is_modelled_or_assumed_shouts(cli: Cli, api: FakeApi) 
     parts = [fakes.component(quality="modelled"), fakes.component(component="gpu", quality="assumed", idle_j=None)]
     out = shown(cli, api, components=parts)
     assert "MODELLED" in out
-    assert "ASSUMED, 0.120 Wh with" in out, "the whole is as good as its worst part"
+    assert "ASSUMED; 0.120 Wh with" in out, "the whole is as good as its worst part"
 
 
 def test_the_card_of_a_loss_calls_it_one(cli: Cli, api: FakeApi) -> None:
     out = shown(cli, api, saving_g=-0.01, saving_low_g=-0.02, saving_high_g=-0.005, verdict="not claimable: it is a loss")
-    assert "saving     a loss: -0.0100 g [-0.0200 g to -0.00500 g], -19 % of starting at once" in out
+    assert "saving     a loss: -0.0100 g [-0.0200 to -0.00500], -19 % of starting at once" in out
     assert "verdict    not claimable: it is a loss" in out
 
 
@@ -199,7 +199,7 @@ def test_settle_says_what_it_did_and_what_waits(cli: Cli, api: FakeApi) -> None:
     result = cli("evidence", "settle")
     assert result.code == 0
     assert result.out.splitlines() == [
-        "recovered  20261101T000000Z-dead: it ended without a word, its evidence rests on its samples",
+        "recovered  20261101T000000Z-dead: it had ended without a word; what is known of it is recorded now",
         f"settled    {fakes.RUN_ID}: 0.0264 g, saving 0.0264 g, claimable",
         "waiting    20261124T180000Z-late: no measured intensities for GB up to 18:00 yet",
     ]

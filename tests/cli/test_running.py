@@ -43,9 +43,9 @@ def test_run_ends_with_what_it_used_and_where_the_evidence_is(cli: Cli, api: Fak
         "note: zone GB (command line)",
         "  time      20.5 s",
         "  power     17.6 W on average",
-        "  energy    0.100 Wh [0.0950 Wh to 0.105 Wh], measured:counter",
-        "  CO2       0.0264 g [0.0251 g to 0.0277 g], at 220 g/kWh (uk, observed, GB)",
-        "  saving    0.0264 g [0.0251 g to 0.0277 g], 50 % of starting at once",
+        "  energy    0.100 Wh [0.0950 to 0.105], measured:counter",
+        "  CO2       0.0264 g [0.0251 to 0.0277], at 220 g/kWh (uk, observed, GB)",
+        "  saving    0.0264 g [0.0251 to 0.0277], 50 % of starting at once",
         "  verdict   claimable",
         f"  evidence  greenai evidence show {fakes.RUN_ID} ({tmp_path / 'home' / 'ledger.jsonl'})",
     ]

@@ -37,10 +37,18 @@ def test_masses_choose_their_unit(value: float | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(1.5, "1.50 kWh"), (0.0015, "1.50 Wh"), (1e-6, "3.60 J"), (0, "0 kWh"), (None, "unknown")]
+    ("value", "shown"),
+    [(1.5, "1.50 kWh"), (0.0015, "1.50 Wh"), (1e-6, "3.60 J"), (0, "0 Wh"), (None, "unknown"), (-2, "-2.00 kWh")],
 )
 def test_energies_choose_their_unit(value: float | None, shown: str) -> None:
     assert words.energy(value) == shown
+
+
+def test_an_interval_is_in_the_unit_of_its_value() -> None:
+    assert words.energy(0.5, 0.05, 5.0) == "0.500 kWh [0.0500 to 5.00]"
+    assert words.grams(1.0, 0.0005, 2000.0) == "1.00 g [0.000500 to 2,000]"
+    assert words.grams(1.0, 1.0, 1.0) == "1.00 g"
+    assert words.grams(0.0, -0.1, 0.1) == "0 g [-0.100 to 0.100]"
 
 
 def test_joules_are_the_same_energy() -> None:

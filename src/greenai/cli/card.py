@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import Any
@@ -26,6 +27,12 @@ def headline(document: Document) -> str:
     co2 = f"{words.grams(document['operational_g'])} CO2e" if document["operational_g"] is not None else "CO2e unknown"
     state = "provisional" if document["provisional"] else document["verdict"]
     return f"{words.energy(document['it_kwh'])}, {co2}: run {document['run_id']}, {state}"
+
+
+def command_line(document: Document, limit: int | None = None) -> str:
+    """The command as a shell would take it, on one line, cut to `limit` characters."""
+    line = " ".join(shlex.join(document["command"]).split())
+    return line if limit is None or len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def summary_rows(document: Document) -> list[Row]:
@@ -63,22 +70,28 @@ def _run_rows(document: Document, zone: tzinfo) -> list[Row]:
     code = document["exit_code"]
     end = "its end was not seen" if code is None else f"exit code {code}"
     return [
-        ("command", " ".join(document["command"])),
+        ("command", command_line(document)),
         ("started", started),
         ("ended", f"{ended} after {_elapsed(document)}, {end}"),
     ]
 
 
 def _footprint_rows(document: Document) -> list[Row]:
-    building = f", {words.energy(document['facility_kwh'])} with the building's overhead"
     return [
-        ("energy", _energy(document).append(building, style="")),
+        ("energy", _energy(document).append(_building(document), style="")),
         ("CO2", _co2(document)),
         ("embodied", _unless_none(document["embodied_g"], words.grams, "not stated (setting embodied_kg)")),
         ("water", _unless_none(document["water_l"], _litres, "not stated (setting wue_l_per_kwh)")),
         ("SCI", _sci(document["sci"])),
         ("intensity", _intensity(document["intensity"])),
     ]
+
+
+def _building(document: Document) -> str:
+    """The energy with the building's overhead, where one is stated."""
+    if document["facility_kwh"] == document["it_kwh"]:
+        return ""
+    return f"; {words.energy(document['facility_kwh'])} with the building's overhead"
 
 
 def _shift_rows(document: Document) -> list[Row]:
@@ -103,8 +116,7 @@ def _components(components: Sequence[Document]) -> RenderableType | None:
     rows = [
         (
             item["component"],
-            words.energy_of_j(item["job_j"]),
-            f"{words.energy_of_j(item['low_j'])} to {words.energy_of_j(item['high_j'])}",
+            words.energy(*(item[name] / J_PER_KWH for name in ("job_j", "low_j", "high_j"))),
             words.energy_of_j(item["machine_j"]),
             words.energy_of_j(item["idle_j"]),
             item["meter"],
@@ -112,7 +124,7 @@ def _components(components: Sequence[Document]) -> RenderableType | None:
         )
         for item in components
     ]
-    return table(("part", "job", "interval", "machine", "of it idle", "meter", "grade"), rows, right=(1, 3, 4))
+    return table(("part", "job", "machine", "of it idle", "meter", "grade"), rows, right=(2, 3))
 
 
 def _chain_rows(document: Document, verbose: int) -> list[Row]:
@@ -151,14 +163,14 @@ def _energy(document: Document) -> Text:
     parts = document["components"]
     low_kwh, high_kwh = (sum(part[name] for part in parts) / J_PER_KWH for name in ("low_j", "high_j"))
     worst = max((part["quality"] for part in parts), key=QUALITY_ORDER.index, default="assumed")
-    return Text(f"{_between(words.energy, document['it_kwh'], low_kwh, high_kwh)}, ").append(_grade(worst))
+    return Text(f"{words.energy(document['it_kwh'], low_kwh, high_kwh)}, ").append(_grade(worst))
 
 
 def _co2(document: Document) -> str:
     source, energy_kwh = document["intensity"], document["facility_kwh"]
     if document["operational_g"] is None or source is None:
         return f"{words.UNKNOWN}: {'there are no samples' if energy_kwh is None else 'no intensity of the grid is known'}"
-    grams = _between(words.grams, document["operational_g"], document["low_g"], document["high_g"])
+    grams = words.grams(document["operational_g"], document["low_g"], document["high_g"])
     mean = words.intensity(document["operational_g"] / energy_kwh) if energy_kwh else words.UNKNOWN
     return f"{grams}, at {mean} g/kWh ({source['provider']}, {source['kind']}, {source['zone']})"
 
@@ -181,8 +193,8 @@ def _saving(document: Document) -> Text:
     saving_g, against_g = document["saving_g"], document["counterfactual_g"]
     if saving_g is None:
         return Text("not known yet", style=CALM)
-    percent = f", {words.share(saving_g / against_g)} of starting at once" if against_g else ""
-    text = _between(words.grams, saving_g, document["saving_low_g"], document["saving_high_g"]) + percent
+    percent = f", {words.share(saving_g / against_g)} of starting at once" if against_g and saving_g else ""
+    text = words.grams(saving_g, document["saving_low_g"], document["saving_high_g"]) + percent
     return Text(text if saving_g >= 0 else f"a loss: {text}", style=GOOD if saving_g > 0 else "")
 
 
@@ -197,10 +209,6 @@ def _grade(quality: str) -> Text:
 
 def _litres(value_l: float) -> str:
     return f"{words.number(value_l)} L"
-
-
-def _between(show: Callable[[float], str], value: float, low: float | None, high: float | None) -> str:
-    return show(value) if low is None or high is None else f"{show(value)} [{show(low)} to {show(high)}]"
 
 
 def _unless_none(value: float | None, show: Callable[[float], str], otherwise: str) -> str:

@@ -10,6 +10,12 @@ from greenai.moments import describe_span
 
 UNKNOWN = "unknown"
 
+Units = tuple[tuple[float, float, str], ...]
+"""From which value on, what to multiply by, the unit; zero is written in the middle one."""
+
+GRAMS: Units = ((1000.0, 0.001, "kg"), (0.001, 1.0, "g"), (0.0, 1000.0, "mg"))
+ENERGIES: Units = ((0.1, 1.0, "kWh"), (0.0001, 1000.0, "Wh"), (0.0, J_PER_KWH, "J"))
+
 
 def number(value: float, digits: int = 3) -> str:
     """A number in fixed point with that many significant digits: 1,234 / 56.7 / 0.000940."""
@@ -34,31 +40,31 @@ def intensity(g_per_kwh: float | None) -> str:
     return f"{g_per_kwh:.0f}" if g_per_kwh >= 9.95 else number(g_per_kwh, 2)
 
 
-def grams(value_g: float | None) -> str:
-    """A mass: mg below a milligram's thousandfold, kg from a thousand grams."""
-    if value_g is None:
-        return UNKNOWN
-    if abs(value_g) >= 1000:
-        return f"{number(value_g / 1000)} kg"
-    if 0 < abs(value_g) < 0.001:
-        return f"{number(value_g * 1000)} mg"
-    return f"{number(value_g)} g"
+def grams(value_g: float | None, low_g: float | None = None, high_g: float | None = None) -> str:
+    """A mass in kg, g or mg, with its interval if given, in the same unit."""
+    return _measure((value_g, low_g, high_g), GRAMS)
 
 
-def energy(value_kwh: float | None) -> str:
-    """An energy: kWh, or Wh below 0.01 kWh, or J below 0.01 Wh."""
-    if value_kwh is None:
-        return UNKNOWN
-    if value_kwh == 0 or abs(value_kwh) >= 0.01:
-        return f"{number(value_kwh)} kWh"
-    if abs(value_kwh) >= 1e-5:
-        return f"{number(value_kwh * 1000)} Wh"
-    return f"{number(value_kwh * J_PER_KWH)} J"
+def energy(value_kwh: float | None, low_kwh: float | None = None, high_kwh: float | None = None) -> str:
+    """An energy in kWh, Wh or J, with its interval if given, in the same unit."""
+    return _measure((value_kwh, low_kwh, high_kwh), ENERGIES)
 
 
 def energy_of_j(value_j: float | None) -> str:
     """An energy given in joules, in the unit a person would choose."""
     return energy(None if value_j is None else value_j / J_PER_KWH)
+
+
+def _measure(known: tuple[float | None, float | None, float | None], units: Units) -> str:
+    """Value and interval in the unit that suits the value; an interval that is only the value is left out."""
+    value, low, high = known
+    if value is None:
+        return UNKNOWN
+    factor, unit = units[1][1:] if value == 0 else next(unit[1:] for unit in units if abs(value) >= unit[0])
+    text = f"{number(value * factor)} {unit}"
+    if low is None or high is None or low == high == value:
+        return text
+    return f"{text} [{number(low * factor)} to {number(high * factor)}]"
 
 
 def elapsed(duration: timedelta) -> str:

@@ -90,7 +90,7 @@ def _show_settled(session: Session, report: SettleReport) -> None:
     if not (report.settled or report.recovered or report.waiting):
         screen.answer("nothing to settle", style="")
     for run_id in report.recovered:
-        screen.answer(f"recovered  {run_id}: it ended without a word, its evidence rests on its samples", style="")
+        screen.answer(f"recovered  {run_id}: it had ended without a word; what is known of it is recorded now", style="")
     for document in report.settled:
         grams, saving = words.grams(document["operational_g"]), words.grams(document["saving_g"])
         screen.answer(f"settled    {document['run_id']}: {grams}, saving {saving}, {document['verdict']}", style="")

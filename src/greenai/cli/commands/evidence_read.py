@@ -8,6 +8,9 @@ import click
 
 from greenai.cli.command import Command, Session, pass_session
 
+COMMAND_WIDTH = 40
+"""Characters of a command in the list."""
+
 
 @click.command("list", cls=Command)
 @pass_session
@@ -29,6 +32,7 @@ def _list(session: Session, documents: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from greenai.cli import words
+    from greenai.cli.card import command_line
     from greenai.cli.screen import WARN, table
     from greenai.model.units import parse_iso_utc
 
@@ -40,8 +44,8 @@ def _list(session: Session, documents: list[dict[str, Any]]) -> None:
             words.energy(document["it_kwh"]),
             words.grams(document["operational_g"]),
             words.grams(document["saving_g"]),
-            Text("provisional", style=WARN) if document["provisional"] else document["verdict"],
-            " ".join(document["command"]),
+            Text("provisional", style=WARN) if document["provisional"] else document["verdict"].partition(":")[0],
+            command_line(document, COMMAND_WIDTH),
         )
         for document in documents
     ]
