@@ -250,7 +250,7 @@ def test_the_command_says_it_and_exits_1_on_a_failure(cli: Cli, monkeypatch: pyt
     assert result.out.splitlines() == [
         "evidence made here would rest on assumed numbers, or could not be written",
         "  cpu    fail  assumed, 100 W",
-        "               fix: chmod it",
+        "         fix   chmod it",
         "  store  ok    fine",
     ]
     document = json.loads(cli("doctor", "--json").out)

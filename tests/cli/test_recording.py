@@ -116,11 +116,27 @@ def test_show_of_an_unknown_run_is_exit_2(cli: Cli, api: FakeApi) -> None:
 
 def test_the_list(cli: Cli, api: FakeApi) -> None:
     api.answers("evidence_list", [fakes.evidence(), fakes.evidence(provisional=True, saving_g=None)])
+    when = "Tue 17:44 CET (16:44 UTC)"
     assert cli("evidence", "list").out.splitlines() == [
-        "  run                        started                      energy       CO2    saving  verdict      command",
-        f"  {fakes.RUN_ID}  Tue 17:44 CET (16:44 UTC)  0.100 Wh  0.0264 g  0.0264 g  claimable    python train.py",
-        f"  {fakes.RUN_ID}  Tue 17:44 CET (16:44 UTC)  0.100 Wh  0.0264 g   unknown  provisional  python train.py",
+        "  run                          energy       CO2    saving  verdict      started                    command",
+        f"  {fakes.RUN_ID}  0.100 Wh  0.0264 g  0.0264 g  claimable    {when}  python train.py",
+        f"  {fakes.RUN_ID}  0.100 Wh  0.0264 g   unknown  provisional  {when}  python train.py",
     ]
+
+
+def test_a_narrow_list_leaves_out_what_does_not_fit(cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    api.answers("evidence_list", [fakes.evidence(verdict="not claimable: it is a loss")])
+    assert cli("evidence", "list").out.splitlines() == [
+        "  run                          energy       CO2    saving  verdict",
+        f"  {fakes.RUN_ID}  0.100 Wh  0.0264 g  0.0264 g  not claimable",
+    ]
+
+
+def test_a_long_command_is_cut_in_the_list(cli: Cli, api: FakeApi) -> None:
+    api.answers("evidence_list", [fakes.evidence(command=["sh", "-c", "echo\n" * 30])])
+    [line] = cli("evidence", "list").out.splitlines()[1:]
+    assert line.endswith("sh -c 'echo echo echo echo echo echo ec…")
 
 
 def test_an_empty_list_says_what_fills_it(cli: Cli, api: FakeApi) -> None:

@@ -103,25 +103,28 @@ def _line(console: Console, renderable: RenderableType, style: str) -> None:
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def facts(rows: Iterable[tuple[str, str | Text]]) -> Padding | None:
-    """Name and value, one a line, the values aligned; empty values are left out, and of nothing comes None."""
-    kept = [(name, value) for name, value in rows if value]
+def facts(rows: Iterable[Sequence[str | Text]]) -> Padding | None:
+    """Name and value, or name, state and value, one a line and aligned; without a value left out, and of nothing comes None."""
+    kept = [row for row in rows if row[-1]]
     if not kept:
         return None
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=CALM, no_wrap=True)
+    for _ in kept[0][1:-1]:
+        grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in kept:
-        grid.add_row(name, value)
+    for row in kept:
+        grid.add_row(*row)
     return Padding(grid, (0, 0, 0, 2))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[int] = ()) -> Padding:
-    """A table without lines; columns of `right` hold numbers and are aligned to the right."""
+    """A table without lines; columns of `right` hold numbers and are aligned to the right. They and the first never fold."""
     numbers = set(right)
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=CALM)
     for place, name in enumerate(head):
-        grid.add_column(name, justify="right" if place in numbers else "left", overflow="fold")
+        kept_whole = place == 0 or place in numbers
+        grid.add_column(name, justify="right" if place in numbers else "left", overflow="fold", no_wrap=kept_whole)
     for row in rows:
         grid.add_row(*row)
     return Padding(grid, (0, 0, 0, 2))

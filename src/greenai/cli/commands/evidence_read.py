@@ -11,6 +11,9 @@ from greenai.cli.command import Command, Session, pass_session
 COMMAND_WIDTH = 40
 """Characters of a command in the list."""
 
+WIDE_ENOUGH_FOR = {"started": 100, "command": 140}
+"""Columns a terminal must have before these are listed too."""
+
 
 @click.command("list", cls=Command)
 @pass_session
@@ -36,21 +39,28 @@ def _list(session: Session, documents: list[dict[str, Any]]) -> None:
     from greenai.cli.screen import WARN, table
     from greenai.model.units import parse_iso_utc
 
-    zone = session.local_zone
+    zone, width = session.local_zone, session.screen.out.width
+    head = ["run", "energy", "CO2", "saving", "verdict"]
     rows = [
-        (
+        [
             document["run_id"],
-            words.clock_time(parse_iso_utc(document["started_at"]), zone) if document["started_at"] else words.UNKNOWN,
             words.energy(document["it_kwh"]),
             words.grams(document["operational_g"]),
             words.grams(document["saving_g"]),
             Text("provisional", style=WARN) if document["provisional"] else document["verdict"].partition(":")[0],
-            command_line(document, COMMAND_WIDTH),
-        )
+        ]
         for document in documents
     ]
-    screen = session.screen
-    screen.detail(table(("run", "started", "energy", "CO2", "saving", "verdict", "command"), rows, right=(2, 3, 4)))
+    if width >= WIDE_ENOUGH_FOR["started"]:
+        head.append("started")
+        for row, document in zip(rows, documents, strict=True):
+            at = document["started_at"]
+            row.append(words.clock_time(parse_iso_utc(at), zone) if at else words.UNKNOWN)
+    if width >= WIDE_ENOUGH_FOR["command"]:
+        head.append("command")
+        for row, document in zip(rows, documents, strict=True):
+            row.append(command_line(document, COMMAND_WIDTH))
+    session.screen.detail(table(head, rows, right=(1, 2, 3)))
 
 
 @click.command(cls=Command)
