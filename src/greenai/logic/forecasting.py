@@ -21,10 +21,11 @@ import numpy as np
 from greenai.errors import SeriesError
 from greenai.logic.forecasting_lpr import (
     MAX_LOG,
-    RESIDUAL,
+    TAIL_H,
     Rows,
     coefficients,
     grams,
+    last_row,
     predicted,
     rows_of,
     taught,
@@ -37,8 +38,8 @@ from greenai.model.weather import WeatherSeries
 
 Method = Literal["lpr+weather", "lpr", "profile", "seasonal-naive"]
 LPR_DAYS, PROFILE_DAYS, NAIVE_DAYS = 60.0, 14.0, 2.0
-TAIL_H = 66 * DAY
-"""What a forecast from a fitted model reads of the past: 56 days for the means, and the profile's warm-up."""
+GAP_DAYS = 4
+"""A forecast from a fitted model reads so many days more than it needs, to fill a gap at their beginning."""
 ERROR_DAYS = 60
 LOW, HIGH = 0.1, 0.9
 MAX_HORIZON = timedelta(days=7)
@@ -118,12 +119,8 @@ def leads_for(history: History, horizon: timedelta) -> int:
     """How many hours, the current included, reach `horizon` after the past; raises SeriesError beyond 7 days."""
     if not timedelta(0) < horizon <= MAX_HORIZON:
         raise SeriesError(f"a forecast reaches from 0 to 7 days ahead, not {horizon}")
-    last_hour_at = history.end_at - history.like.step
-    hours = hourly(history)
-    begin_at = EPOCH + HOUR * (hours.first_hour + len(hours.values_g_per_kwh) - 1)
-    begin_at += (history.start_at - EPOCH) % HOUR if history.like.step == HOUR else timedelta(0)
-    span = last_hour_at + history.like.step + horizon - begin_at
-    return -(-span // HOUR) + 1
+    begun = HOUR if history.like.step == HOUR else _slots_into_hour(history) * history.like.step
+    return -(-(begun + horizon) // HOUR)
 
 
 def fit(history: History, horizon: timedelta) -> LprModel:
@@ -149,10 +146,10 @@ def forecast_with(model: LprModel, history: History, horizon: timedelta) -> Fore
     leads = leads_for(history, horizon)
     if leads > model.leads:
         raise SeriesError(f"the model forecasts {model.leads - 1} hours, not {leads - 1}")
-    hours = _tail(hourly(history))
-    rows = _rows(hours, leads)
-    now = len(rows.hour) - 1
-    middle = rows.base_log[now] + (rows.features[now] @ model.slopes[rows.hour[now]])[:leads]
+    hours = hourly(_tail(history))
+    row, expected = last_row(filled(_logs(hours)), hours.first_hour, leads)
+    hour = (hours.first_hour + len(hours.values_g_per_kwh) - 1) % DAY
+    middle = expected + (row @ model.slopes[hour])[:leads]
     logs = _Logs(middle=middle, low=model.low_log[:leads], high=model.high_log[:leads])
     return _finished(history, horizon, logs, ("lpr", ""))
 
@@ -193,9 +190,13 @@ def _logs(hours: Hourly) -> FloatArray:
     return log_of(hours.values_g_per_kwh)
 
 
-def _tail(hours: Hourly) -> Hourly:
-    skip = max(len(hours.values_g_per_kwh) - TAIL_H, 0)
-    return Hourly(first_hour=hours.first_hour + skip, values_g_per_kwh=hours.values_g_per_kwh[skip:])
+def _tail(history: History) -> History:
+    """The last days of a past, begun on a whole day so that gaps are filled and hours cut alike."""
+    count = (TAIL_H + DAY * GAP_DAYS) * (HOUR // history.like.step)
+    skip = max(len(history.values_g_per_kwh) - count, 0)
+    return replace(
+        history, start_at=history.start_at + skip * history.like.step, values_g_per_kwh=history.values_g_per_kwh[skip:]
+    )
 
 
 def _held_out(rows: int) -> int:
@@ -228,9 +229,7 @@ def _finished(history: History, horizon: timedelta, logs: _Logs, said: tuple[Met
     def series(log_g: FloatArray) -> IntensitySeries:
         values = spread(np.exp(np.clip(log_g, 0.0, MAX_LOG)), per_hour)[begin : begin + count]
         values[0] = measured
-        return replace(
-            history.like, start_at=history.end_at - step, values=values, kind="forecast", issued_at=history.end_at
-        )
+        return replace(history.like, start_at=history.end_at - step, values=values, kind="forecast", issued_at=history.end_at)
 
     low, high = np.minimum(logs.low, 0.0), np.maximum(logs.high, 0.0)
     middle = series(logs.middle)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from greenai.logic.forecasting_profile import DAY, base, profile, trailing_mean
+from greenai.logic.forecasting_profile import DAY, PROFILE_DAYS, PROFILE_DECAY, base, profile, same_hour, trailing_mean
 from greenai.model.series import FloatArray
 
 LAGS = 36
@@ -30,6 +30,8 @@ WARM_UP_H = 10 * DAY
 WINDOW_H = 1096 * DAY
 """A model learns from the last 36 months."""
 CALENDAR_WEIGHT = 0.3
+TAIL_H = 56 * DAY
+"""What the features of one hour look back on."""
 RIDGE = 1.0
 RIDGE_B0 = 1e-3
 RESIDUAL = 1
@@ -118,6 +120,24 @@ def rows_of(log_g: FloatArray, known: NDArray[np.bool_], *, first_hour: int, lea
         hour=(first_hour + np.arange(n)) % DAY,
         usable=known & most & (np.arange(n) >= WARM_UP_H),
     )
+
+
+def last_row(log_g: FloatArray, first_hour: int, leads: int) -> tuple[FloatArray, FloatArray]:
+    """Features (55,) and profile at each lead (leads,) of the last hour alone: `rows_of`'s last row, without the others.
+
+    Needs the last TAIL_H hours.
+    """
+    n = len(log_g)
+    past = sliding_window_view(log_g, PROFILE_DAYS * DAY - DAY + 1)[-(LAGS + DAY) :, ::-DAY]
+    shares = PROFILE_DECAY ** np.arange(PROFILE_DAYS)
+    day = past @ (shares / shares.sum())
+    fortnight = log_g[-14 * DAY :].mean()
+    days = log_g[-7 * DAY :].reshape(7, DAY).mean(axis=1)[::-1] - fortnight
+    months = log_g[-56 * DAY :].mean() - fortnight
+    same = log_g[n - 1 - DAY * np.arange(1, 8)]
+    residual = (log_g[-LAGS:] - day[:LAGS])[::-1]
+    out = np.concatenate(([1.0], residual, calendar(first_hour + n - 1, 1)[0], days, [months, same[-1] - same.mean()]))
+    return out, day[LAGS - 1 + same_hour(leads)]
 
 
 def grams(rows: Rows, begin: int, end: int) -> Grams:

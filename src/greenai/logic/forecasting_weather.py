@@ -5,7 +5,8 @@ that weather anomalies explain (ridge). w then joins the regression twice: its
 past as features, its future as further targets. What the regression expects of
 w at a lead is already in the carbon forecast; the weather forecast says more
 only by w[t+h] - expected w[t+h], and gamma[hour, lead] is the regression of one
-residual on the other (partialling out). Beyond the weather's reach gamma is 0.
+residual on the other (partialling out). Leads beyond the weather's
+reach are moved by its last hour, with weights of their own that soon fade.
 
 Smoothing is centred but never looks beyond `reach` hours ahead of t: nearer to
 that edge the forward half of the window is cut, so a forecast made at t reads
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from greenai.logic.forecasting_lpr import RESIDUAL, Grams, Rows, before, coefficients, grams, neighbours, predicted, taught
 from greenai.logic.forecasting_profile import DAY, profile
@@ -95,7 +97,7 @@ def design(weather: Anomalies, ahead: int, count: int | None = None) -> FloatArr
 class Surprise:
     """A fit with weather: regressions of carbon and of w, and what a surprise in w is worth.
 
-    `effect` (7c,) turns weather into w; `carbon` (24, p + 7, m), `expected_w` (24, p + 7, reach), `gamma` (24, reach).
+    `effect` (7c,) turns weather into w; `carbon` (24, p + 7, m), `expected_w` (24, p + 7, reach), `gamma` (24, m - 1).
     """
 
     effect: FloatArray
@@ -138,21 +140,26 @@ def fit_surprise(rows: Rows, future: FloatArray, effect: FloatArray, end: int) -
 
 
 def gamma_of(both: Rows, carbon: FloatArray, expected: FloatArray, end: int) -> FloatArray:
-    """The regression of what carbon did not keep of its forecast on what w did not; shape (24, reach)."""
-    reach = expected.shape[2]
+    """The regression of what carbon did not keep of its forecast on what w did not; shape (24, m - 1)."""
+    m, reach = carbon.shape[2], expected.shape[2]
     used = np.flatnonzero(both.usable[:end])
-    m = carbon.shape[2]
-    joint = np.zeros((DAY, reach))
-    own = np.zeros((DAY, reach))
-    slopes = np.concatenate((carbon[:, :, 1 : reach + 1], expected), axis=2)
+    joint, own = np.zeros((DAY, m - 1)), np.zeros((DAY, m - 1))
+    slopes = np.concatenate((carbon[:, :, 1:], expected), axis=2)
     for hour in range(DAY):
         at = used[both.hour[used] == hour]
-        miss = np.hstack((both.targets[at, 1 : reach + 1], both.targets[at, m:])) - both.features[at] @ slopes[hour]
-        joint[hour] = np.einsum("ij,ij->j", miss[:, :reach], miss[:, reach:])
-        own[hour] = np.einsum("ij,ij->j", miss[:, reach:], miss[:, reach:])
+        miss = both.targets[at, 1:] - both.features[at] @ slopes[hour]
+        told = miss[:, m - 1 + told_by(m, reach)]
+        joint[hour] = np.einsum("ij,ij->j", miss[:, : m - 1], told)
+        own[hour] = np.einsum("ij,ij->j", told, told)
     above, below = (neighbours(part, 2) + POOLED * part.sum(axis=0) for part in (joint, own))
     out: FloatArray = above / np.maximum(below, 1e-12)
     return out
+
+
+def told_by(m: int, reach: int) -> NDArray[np.int64]:
+    """Which hour of the weather moves each lead 1..m-1: its own, beyond the weather's reach the last one known."""
+    column: NDArray[np.int64] = np.minimum(np.arange(m - 1), reach - 1)
+    return column
 
 
 def moved(rows: Rows, future: FloatArray, fit: Surprise, span: tuple[int, int]) -> FloatArray:
@@ -160,7 +167,7 @@ def moved(rows: Rows, future: FloatArray, fit: Surprise, span: tuple[int, int]) 
     begin, end = span
     out = predicted(rows, fit.carbon, begin, end) + rows.base_log[begin:end]
     surprise = np.nan_to_num(future[begin:end] - predicted(rows, fit.expected_w, begin, end))
-    out[:, 1 : future.shape[1] + 1] += fit.gamma[rows.hour[begin:end]] * surprise
+    out[:, 1:] += fit.gamma[rows.hour[begin:end]] * surprise[:, told_by(out.shape[1], future.shape[1])]
     return out
 
 
