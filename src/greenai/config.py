@@ -13,11 +13,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenai import _values as values
 from greenai.errors import ConfigError, InputError
 from greenai.zones import default_zone
+
+if TYPE_CHECKING:
+    from greenai.model.series import Basis
 
 ENV_PREFIX = "GREENAI_"
 CHILD_ENV = ("GREENAI_RUN_ID", "GREENAI_ZONE", "GREENAI_PAUSE_FILE", "GREENAI_CHECKPOINT_DIR", "GREENAI_RESUMES")
@@ -54,6 +57,12 @@ class Settings:
         default="greenest",
         metadata=_about(values.text, '"greenest"', "how the start is chosen; greenai plugins lists the policies"),
     )
+    basis: Basis = field(
+        default="average",
+        metadata=_about(
+            values.one_of("average", "marginal"), '"average"', "intensity that plans and accounts use: average or marginal"
+        ),
+    )
     min_saving: float = field(
         default=0.03, metadata=_about(values.share, '"3%"', "expected saving below which waiting is not worth it")
     )
@@ -76,6 +85,12 @@ class Settings:
         default=None,
         metadata=_about(
             values.span_of_numbers(0.0, 1e6), "[1000, 1500]", "emissions of making the machine, kgCO2e: one number or [low, high]"
+        ),
+    )
+    embodied: str | None = field(
+        default=None,
+        metadata=_about(
+            values.text, '"vcpu"', "the machine's row in the packaged table of embodied emissions, if embodied_kg is not known"
         ),
     )
     life_years: float = field(

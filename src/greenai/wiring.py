@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from greenai.engine.run import RunOutcome
 from greenai.engine.verify import VerifyReport, verify, verify_csv
 from greenai.errors import StoreError
 from greenai.logic.deciding import Policy
+from greenai.logic.embodied import GRAMS_PER_KG, HOURS_PER_YEAR, embodied_from_table
 from greenai.logic.evidence_rows import COLUMNS, decision_entry, evidence_row
 from greenai.model.energy import MeterEnvironment
 from greenai.model.evidence import RunFacts
@@ -57,9 +59,6 @@ __all__ = [
     "system_clock",
     "verify_ledger",
 ]
-
-HOURS_PER_YEAR = 8766.0
-"""365.25 days."""
 
 GIVEN = ("csv", "constant")
 """Providers of what the user gives: asked alone when it is given, never otherwise."""
@@ -90,8 +89,23 @@ def providers_of(settings: Settings) -> tuple[Provider, ...]:
     if given:
         return (plugins.load("greenai.providers", next(iter(given))),)
     known, _problems = plugins.load_all("greenai.providers")
-    asked = [provider for name, provider in known.items() if name not in GIVEN]
-    return tuple(sorted(asked, key=lambda provider: (not provider.live, provider.name == "annual", provider.name)))
+    asked = [provider for name, provider in known.items() if name not in GIVEN and provider.basis == settings.basis]
+    return tuple(sorted(asked, key=lambda provider: _preference(provider, settings)))
+
+
+def _preference(provider: Provider, settings: Settings) -> tuple[bool, int, bool, bool, str]:
+    """Services before packaged facts; among services those the user has a key for, then those without one, then the rest.
+
+    What forecasts goes before what only knows the past, and the yearly mean is last.
+    """
+    access = access_to(provider.name, settings)
+    place = 2 if provider.lacks(access) else (0 if provider.needs else 1)
+    return not provider.live, place, not provider.forecasts, provider.name == "annual", provider.name
+
+
+def access_to(name: str, settings: Settings) -> Access:
+    """Base URL and key of a service, as far as they are set."""
+    return Access(base_url=settings.urls.get(name, ""), key=settings.keys.get(name, ""))
 
 
 def _given(settings: Settings) -> dict[str, Access]:
@@ -105,16 +119,13 @@ def _given(settings: Settings) -> dict[str, Access]:
 def sources_of(settings: Settings, *, clock: Clock | None = None, network: bool = True) -> Sources:
     """The grid as these settings see it; `network` False: archive, files and packaged facts only."""
     clock = clock or SystemClock()
-    files = FileDoor(now=clock.now)
+    reader = FileDoor(now=clock.now)
     web = NetworkDoor(now=clock.now, bound_s=settings.http_timeout_s)
-    services = {
-        name: Access(base_url=settings.urls.get(name, ""), key=settings.keys.get(name, ""))
-        for name in {*settings.urls, *settings.keys}
-    }
+    services = {name: access_to(name, settings) for name in {*settings.urls, *settings.keys}}
     return Sources(
         providers=providers_of(settings),
         access={**services, **_given(settings)},
-        door=SchemeDoor({"https": web, "http": web, "file": files, "package": files, "data": files}),
+        door=SchemeDoor({"https": web, "http": web, "file": reader, "package": reader, "data": reader}),
         archive=SqliteArchive(settings.home / "archive.sqlite"),
         network=network,
     )
@@ -200,17 +211,23 @@ def place_of(settings: Settings) -> Place:
 
 
 def embodied_of(settings: Settings) -> Embodied | None:
-    """The making of the machine, if the user stated it."""
-    if settings.embodied_kg is None:
+    """The making of the machine: as the user stated it, else the packaged row they named, else unknown.
+
+    Raises:
+        InputError: the table has no such row.
+    """
+    if settings.embodied_kg is not None:
+        low_g, high_g = (kg * GRAMS_PER_KG for kg in settings.embodied_kg)
+        return Embodied(
+            total_g=Estimate(value=(low_g + high_g) / 2, low=low_g, high=high_g),
+            life_h=settings.life_years * HOURS_PER_YEAR,
+            resource_share=settings.resource_share,
+            source="stated by the user (embodied_kg)",
+        )
+    if settings.embodied is None:
         return None
-    low_kg, high_kg = settings.embodied_kg
-    total = Estimate(value=(low_kg + high_kg) / 2 * 1000, low=low_kg * 1000, high=high_kg * 1000)
-    return Embodied(
-        total_g=total,
-        life_h=settings.life_years * HOURS_PER_YEAR,
-        resource_share=settings.resource_share,
-        source="stated by the user (embodied_kg)",
-    )
+    table = files("greenai.facts").joinpath("embodied.csv").read_text(encoding="utf-8")
+    return embodied_from_table(table, settings.embodied, resource_share=settings.resource_share)
 
 
 def facts_of(

@@ -153,9 +153,22 @@ def test_stated_facts_reach_the_evidence(monkeypatch: pytest.MonkeyPatch) -> Non
     assert shown is not None
     assert shown["facility_kwh"] == pytest.approx(1.5 * shown["it_kwh"])
     assert shown["water_l"] == pytest.approx(2 * shown["it_kwh"])
-    low, high = shown["intervals"]["embodied_g"]
+    low, high = shown["ranges"]["embodied_g"]
     assert high == pytest.approx(2 * low)
     assert shown["sci"]["value_g"] is not None
+
+
+def test_embodied_emissions_come_from_the_packaged_table_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENAI_EMBODIED", "vcpu")
+    monkeypatch.setenv("GREENAI_RESOURCE_SHARE", "0.5")
+    shown = greenai.measure(QUICK).evidence
+    assert shown is not None
+    assert shown["embodied_g"] > 0
+    assert shown["inputs"]["embodied"]["resource_share"] == 0.5
+    assert "m5.large" in shown["inputs"]["embodied"]["source"]
+    monkeypatch.setenv("GREENAI_EMBODIED", "vcpus")
+    with pytest.raises(InputError, match="vcpus"):
+        greenai.measure(QUICK)
 
 
 def test_a_constant_intensity_prices_and_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:

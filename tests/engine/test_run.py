@@ -253,3 +253,17 @@ def test_a_file_that_vanishes_during_the_wait_costs_neither_job_nor_evidence() -
     assert outcome.evidence["started_at"] == "2026-11-24T12:00:00Z"
     assert outcome.evidence["it_kwh"] == pytest.approx(4.0)
     assert outcome.evidence["operational_g"] is None
+
+
+def test_samples_that_the_disk_does_not_give_back_cost_only_their_proof() -> None:
+    scene = Scenario(CLEAN_AT_NOON)
+
+    def broken(run_id: str) -> bytes:
+        raise StoreError(f"the samples of {run_id} cannot be read")
+
+    scene.runs.body = broken  # type: ignore[method-assign]  # the broken disk
+    outcome = run_job(scene.request(), scene.doors)
+    assert outcome.evidence is not None
+    assert outcome.evidence["it_kwh"] == pytest.approx(0.1)
+    assert outcome.evidence["verdict"].startswith("not claimable")
+    assert "cannot be read" in outcome.warnings[0]

@@ -178,7 +178,7 @@ def complete(
     The evidence rests on the spool as it is on disk, so that anyone can recompute
     it; the trace in memory serves only when the disk took nothing.
     """
-    body = doors.runs.body(facts.run_id)
+    body = _spooled(facts.run_id, doors, journal)
     spooled = trace_of(body) if body else trace
     ended = replace(facts, samples_sha256=sha256_of(body))
     if not end_recorded:
@@ -186,6 +186,15 @@ def complete(
     reading = price(ended, doors, planned=planned)
     record = journal.try_write("evidence", evidence_document(ended, spooled, reading))
     return shown(as_read(record)) if record else None
+
+
+def _spooled(run_id: str, doors: Doors, journal: Journal) -> bytes:
+    """The samples on the disk; none, with a warning, when the disk does not give them."""
+    try:
+        return doors.runs.body(run_id)
+    except StoreError as error:
+        journal.warnings.append(str(error))
+        return b""
 
 
 def as_read(record: Record) -> Record:
