@@ -39,8 +39,8 @@ def evidence_show(selector: str = "last", *, settings: Settings | None = None) -
     found = [document for document in documents if document["run_id"].startswith(selector)]
     exact = [document for document in found if document["run_id"] == selector]
     if len(exact or found) != 1:
-        how_many = "no run" if not found else f"{len(found)} runs"
-        raise InputError(f"{how_many} begin with {selector!r}", hint="greenai evidence list shows the run ids")
+        how_many = "no run begins" if not found else f"{len(found)} runs begin"
+        raise InputError(f"{how_many} with {selector!r}", hint="greenai evidence list shows the run ids")
     return (exact or found)[0]
 
 
