@@ -74,11 +74,11 @@ def detect(environment: MeterEnvironment) -> Detection[CodeCarbonMeter]:
         return _none("only when chosen: --meter codecarbon")
     if find_spec(NAME) is None:
         return _none("CodeCarbon is not installed", "pip install 'greenai[codecarbon]'")
-    # Before it is imported: it logs, by a handler of its own, before it reads its log level.
-    logging.getLogger(NAME).setLevel(logging.CRITICAL)
     try:
         import codecarbon  # type: ignore[import-not-found, unused-ignore]  # an extra
 
+        # After the import, which sets it to INFO, and before the first tracker, which logs before it reads its log level.
+        logging.getLogger(NAME).setLevel(logging.CRITICAL)
         warm = _tracker(codecarbon, None)
         warm.start()
         modes = _modes(warm)
