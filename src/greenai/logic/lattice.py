@@ -197,14 +197,10 @@ class Lattice:
         """The table that many columns on."""
         if not columns:
             return table
-        moved = np.full(table.shape, np.inf)
+        moved = np.empty_like(table)
+        moved[:, :columns] = np.inf
         moved[:, columns:] = table[:, : max(0, table.shape[1] - columns)]
         return moved
-
-    @staticmethod
-    def next_row(table: FloatArray) -> FloatArray:
-        """The table after one slot that is not run whole."""
-        return np.concatenate((np.full((1, table.shape[1]), np.inf), table[:-1]))
 
     def arrival(self, way: _Way, order: int, row: int, k: int) -> _Arrival:
         """The cheapest segment of this kind that leaves whole slots at (row, k)."""
@@ -248,6 +244,7 @@ class _Paths:
         self.head_us, self.part_us = head_us, part_us
         self.plain, self.waived = plain, waived
         self._part_cost = lattice.rate * (part_us / US_PER_HOUR)
+        self._passed_and_part = lattice.passed + self._part_cost
         self._idle = [self._unstarted()]
         self._ways: list[tuple[_Way, ...]] = []
         self._ended: list[FloatArray] = []
@@ -279,7 +276,8 @@ class _Paths:
             at_edge = [(way, way.least_slots(following)) for way in self.ways(following) if not way.end_us]
             least = min(slots for _, slots in at_edge)
             tables = [self.lattice.later(way.table - self.lattice.passed, slots - least) for way, slots in at_edge]
-            self._begun.append((np.minimum.accumulate(reduce(np.minimum, tables), axis=1), least))
+            entered = reduce(np.minimum, tables)
+            self._begun.append((np.minimum.accumulate(entered, axis=1, out=entered), least))
         return self._begun[order - 1]
 
     def _ends(self, order: int) -> FloatArray:
@@ -288,8 +286,8 @@ class _Paths:
         for way in self.ways(order):
             if way.end_us:
                 entered, _ = way.origin.begun(order)
-                whole = self.lattice.later(entered, way.least_slots(order)) + self.lattice.passed
-                ended = np.minimum(ended, self.lattice.next_row(whole + self._part_cost))
+                whole = self.lattice.later(entered, way.least_slots(order)) + self._passed_and_part
+                np.minimum(ended[1:], whole[:-1], out=ended[1:])
         return ended
 
     def ways(self, order: int) -> tuple[_Way, ...]:
@@ -317,9 +315,9 @@ class _Paths:
 
     def _from_part(self, order: int, plain: _Paths) -> _Way:
         """Starting with the partial slot, which then lies right before the edge arrived at, or in the head."""
-        table = self.lattice.next_row(plain.idle(order - 1) + self._part_cost)
-        if order == 1 and plain.head_us:
-            table[:] = np.inf
-        elif order == 1 and self.part_us <= self.task.head_us:
+        table = np.full(self.lattice.shape, np.inf)
+        if order > 1 or not plain.head_us:
+            np.add(plain.idle(order - 1)[:-1], self._part_cost[:-1], out=table[1:])
+        if order == 1 and not plain.head_us and self.part_us <= self.task.head_us:
             table[0, 0] = self.part_us / US_PER_HOUR * self.task.head_rate
         return _Way(origin=plain, table=table, start_us=self.part_us, from_part=True)
