@@ -169,7 +169,7 @@ def _store(settings: Settings) -> Iterator[Check]:
     if trouble is None and home.exists() and home.stat().st_mode & 0o022:
         trouble = Check(name="store", status="warn", detail=f"{home} can be written by others", remedy=f"chmod go-w {home}")
     yield trouble or Check(name="store", status="ok", detail=f"{home}, {records} records")
-    yield _clock(datetime.now(UTC), last_at)
+    yield _clock(wiring.system_clock().now(), last_at)
 
 
 def _unwritable(home: Path) -> Check | None:

@@ -160,7 +160,7 @@ class Report:
 def test_verify_says_what_holds(cli: Cli, api: FakeApi) -> None:
     api.answers("verify", Report())
     result = cli("evidence", "verify", "a.csv")
-    assert (result.code, result.out) == (0, "everything holds: 12 records, 3 evidences recomputed\n")
+    assert (result.code, result.out) == (0, "everything holds: 12 records, 3 of them evidence, every number recomputed\n")
     assert api.calls[0][1] == (("a.csv",),)
 
 

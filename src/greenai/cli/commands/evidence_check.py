@@ -51,8 +51,8 @@ def _show_verified(session: Session, report: VerifyReport) -> None:
     for note in report.notes:
         screen.note(note)
     if not report.problems:
-        counted = f"{report.records} records, {report.evidences} evidences"
-        screen.answer(f"everything holds: {counted} recomputed" if report.records else "nothing recorded yet", style=GOOD)
+        counted = f"{report.records} records, {report.evidences} of them evidence, every number recomputed"
+        screen.answer(f"everything holds: {counted}" if report.records else "nothing recorded yet", style=GOOD)
         return
     count = len(report.problems)
     screen.answer(f"{count} {'thing does' if count == 1 else 'things do'} not hold", style=BAD)
