@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-UNITS = ("_g_per_kwh", "_g_per_kw", "_l_per_kwh", "_kwh", "_wh", "_g", "_j", "_w", "_l", "_s", "_h")
+UNITS = ("_g_per_kwh", "_g_per_kw", "_l_per_kwh", "_kwh", "_wh", "_g", "_j", "_w", "_l", "_s", "_h", "_c", "_degrees")
 WITHOUT_UNIT = ("_ratio", "_share", "_saving", "_percent")
 """Endings of pure numbers that say what they are a share of."""
 PURE_NUMBERS = {"pue", "count", "percentile", "saving"}

@@ -53,7 +53,7 @@ class Past:
 
 
 def forecast_at(past: Past, forecaster: Forecaster, horizon: timedelta) -> IntensitySeries:
-    """The forecaster's answer, begun with the measured slot; raises LookAhead if it repeats the future exactly by cheating."""
+    """The forecaster's answer, begun with the measured slot."""
     series = forecaster(past.history(), horizon)
     values = series.values.copy()
     values[0] = past.between(past.known_to_at - past.whole.step, past.known_to_at).values[-1]
@@ -61,7 +61,7 @@ def forecast_at(past: Past, forecaster: Forecaster, horizon: timedelta) -> Inten
 
 
 def matrix(whole: IntensitySeries, forecaster: Forecaster, slots: tuple[int, int], leads: int) -> FloatArray:
-    """What the forecaster says at each slot in [begin, end) of `whole` for it and the leads - 1 after, shape (end - begin, leads)."""
+    """What is said at each slot in [begin, end) of `whole` for it and the leads - 1 after, shape (end - begin, leads)."""
     horizon = whole.step * (leads - 1)
     out = np.empty((slots[1] - slots[0], leads))
     for slot in range(*slots):

@@ -12,8 +12,10 @@ lead, on the last days of the past, forecast by a model fitted before them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -31,13 +33,15 @@ from greenai.logic.forecasting_lpr import (
     taught,
 )
 from greenai.logic.forecasting_profile import DAY, decaying_bias, filled, log_of, seasonal_naive
-from greenai.logic.forecasting_weather import anomalies, columns, moved, refit
+from greenai.logic.forecasting_weather import Anomalies, anomalies, columns, moved, refit
 from greenai.logic.history import EPOCH, HOUR, History, Hourly, hourly
 from greenai.model.series import FloatArray, IntensitySeries
 from greenai.model.weather import WeatherSeries
 
 Method = Literal["lpr+weather", "lpr", "profile", "seasonal-naive"]
-LPR_DAYS, PROFILE_DAYS, NAIVE_DAYS = 60.0, 14.0, 2.0
+LPR_DAYS = 60.0
+LEAST_DAYS: Mapping[Method, float] = MappingProxyType({"lpr": LPR_DAYS, "profile": 14.0, "seasonal-naive": 2.0})
+"""Known days each method needs, best first."""
 GAP_DAYS = 4
 """A forecast from a fitted model reads so many days more than it needs, to fill a gap at their beginning."""
 ERROR_DAYS = 60
@@ -85,10 +89,10 @@ class _Logs:
 def method_for(history: History) -> tuple[Method, str]:
     """The best method the past allows and why not LPR-A; raises SeriesError when it allows none."""
     days = history.known_days
-    for method, least in (("lpr", LPR_DAYS), ("profile", PROFILE_DAYS), ("seasonal-naive", NAIVE_DAYS)):
+    for method, least in LEAST_DAYS.items():
         if days >= least:
             known = "" if method == "lpr" else f"{days:.0f} days of history are known, {LPR_DAYS:.0f} are needed for lpr"
-            return method, known  # type: ignore[return-value]  # the tuple's literals are the methods
+            return method, known
     raise SeriesError(
         f"no forecast for {history.like.zone}: {days * 24:.0f} hours of history are known, at least 48 are needed",
         hint="run now, or give a longer history",
@@ -170,15 +174,15 @@ def forecast_with_weather(history: History, horizon: timedelta, weather: Weather
     return _finished(history, horizon, logs, ("lpr+weather", ""))
 
 
-def _weathered(rows: Rows, weather: object, reach: int) -> _Logs:
+def _weathered(rows: Rows, weather: Anomalies, reach: int) -> _Logs:
     """The forecast of the last row, and the error quantiles of a model that ended before the held-out days."""
     n = len(rows.hour)
     stop = taught(rows, n - 1)
     span = (stop - _held_out(stop), stop)
-    early, wide, future = refit(rows, weather, span[0] - 1 + rows.targets.shape[1], reach)  # type: ignore[arg-type]  # Anomalies
+    early, wide, future = refit(rows, weather, span[0] - 1 + rows.targets.shape[1], reach)
     errors = (rows.targets + rows.base_log)[slice(*span)] - moved(wide, future, early, span)
     low, high = _quantiles(errors[rows.usable[slice(*span)]])
-    last, wide, future = refit(rows, weather, n - 1, reach)  # type: ignore[arg-type]  # Anomalies
+    last, wide, future = refit(rows, weather, n - 1, reach)
     return _Logs(middle=moved(wide, future, last, (n - 1, n))[0], low=low, high=high)
 
 

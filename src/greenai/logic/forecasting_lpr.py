@@ -194,4 +194,4 @@ def rolling(rows: Rows, refits: list[int], end: int) -> FloatArray:
 
 def taught(rows: Rows, now: int) -> int:
     """How many rows have all their targets at or before hour `now`."""
-    return max(now + 1 - (rows.targets.shape[1] - 1), 0)
+    return max(now + 2 - int(rows.targets.shape[1]), 0)

@@ -78,7 +78,7 @@ def seasonal_naive(log_g: FloatArray, leads: int) -> FloatArray:
 
 
 def decaying_bias(log_g: FloatArray, leads: int, *, days: int = 14) -> FloatArray:
-    """The 14-day profile, corrected by the last error (decaying over 6 h) and the last day's mean error (48 h), shape (n, leads)."""
+    """The 14-day profile plus the last error (decaying over 6 h) and the last day's mean error (48 h), shape (n, leads)."""
     day = profile(log_g, days=days)
     error = log_g - day[: len(log_g)]
     ahead = np.arange(leads)

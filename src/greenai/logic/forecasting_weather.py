@@ -38,7 +38,7 @@ DAY_TERMS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Anomalies:
-    """Weather anomalies, raw and smoothed; `short[k]`, `long[k]` look k hours ahead, each (n, c); `turns` (n, 5) the hour's waves."""
+    """Weather anomalies, raw and smoothed; `short[k]`, `long[k]` look k hours ahead, each (n, c); `turns` (n, 5) waves."""
 
     raw: FloatArray
     short: tuple[FloatArray, ...]
@@ -131,7 +131,7 @@ def with_weather(rows: Rows, weather: Anomalies, effect: FloatArray, reach: int)
 
 def fit_surprise(rows: Rows, future: FloatArray, effect: FloatArray, end: int) -> Surprise:
     """Fit on the first `end` rows, which `with_weather` made."""
-    m, p, reach = rows.targets.shape[1], rows.features.shape[1], future.shape[1]
+    m, p = rows.targets.shape[1], rows.features.shape[1]
     both = replace(rows, targets=np.hstack((rows.targets, future)))
     sums = grams(both, 0, end)
     carbon = coefficients(Grams(xx=sums.xx, xy=sums.xy[:, :, :m]), own=RESIDUAL)

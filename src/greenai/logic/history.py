@@ -68,9 +68,7 @@ def until(history: History, end_at: datetime) -> History:
     known = np.flatnonzero(np.isfinite(history.values_g_per_kwh[:count]))
     if not known.size:
         raise SeriesError(f"nothing is known of {history.like.zone} before {end_at}")
-    return History(
-        start_at=history.start_at, values_g_per_kwh=history.values_g_per_kwh[: int(known[-1]) + 1], like=history.like
-    )
+    return History(start_at=history.start_at, values_g_per_kwh=history.values_g_per_kwh[: int(known[-1]) + 1], like=history.like)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,1 @@
+"""Weather services, one file each."""
