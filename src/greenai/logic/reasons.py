@@ -97,8 +97,6 @@ def miss_reason(limits: Constraints, now_at: datetime) -> str:
 
 def notes(weighing: Weighing) -> tuple[str, ...]:
     """What to keep in mind about the answer."""
-    kinds = {
-        "modelled": "modelled: what such days are usually like, not a forecast of these",
-        "observed": "observed values: the plan knows what a forecast could not",
-    }
+    modelled = "one mean for every hour" if weighing.is_flat else "what such days are usually like, not a forecast of these"
+    kinds = {"modelled": f"modelled: {modelled}", "observed": "observed values: the plan knows what a forecast could not"}
     return tuple(filter(None, (kinds.get(weighing.series.kind), weighing.chosen.note)))

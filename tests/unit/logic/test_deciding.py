@@ -157,7 +157,9 @@ def test_a_flat_series_cannot_justify_a_shift():
     decision = decided(limits(2 * HOUR, 20 * HOUR), series=grid([475.0] * 60, kind="modelled"))
     assert (decision.action, decision.start_at, decision.alternatives) == ("run", T0, ())
     assert decision.reason == "the uk series is flat at 475 g/kWh: it can account for a run, it cannot justify a shift"
-    assert decision.notes == ("modelled: what such days are usually like, not a forecast of these",)
+    assert decision.notes == ("modelled: one mean for every hour",)
+    usual = decided(limits(2 * HOUR, 20 * HOUR), series=grid(NIGHT_AND_DAY.values.tolist(), kind="modelled"))
+    assert usual.notes == ("modelled: what such days are usually like, not a forecast of these",)
 
 
 def test_an_observed_series_is_called_hindsight():
