@@ -129,9 +129,7 @@ def train(
         import_cpu_s=import_cpu_s,
         recipe=chosen,
         gate=made,
-        fallback=f"the baseline was trained instead; the {arm.name} recipe is {made.verdict.sentence()}"
-        if refused and made
-        else "",
+        fallback=_refusal(arm, made) if refused and made else "",
         fitted=scored.fitted,
     )
 

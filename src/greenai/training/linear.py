@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from greenai.training.encoding import Encoding, encoding_of, filled
 from greenai.training.table import FloatArray, Table
 
 _RIDGE_GRID = np.logspace(-6, 2, 17)
@@ -38,44 +39,20 @@ class Linear:
 
     def margins(self, table: Table) -> FloatArray:
         """(n, outputs)."""
-        numeric = table.numeric
-        if np.isnan(numeric.sum()):
-            numeric = np.where(np.isnan(numeric), self.fill, numeric)
-        total: FloatArray = numeric @ self.weights + self.bias
+        total: FloatArray = filled(table.numeric, self.fill) @ self.weights + self.bias
         for place, added in enumerate(self.added):
             total += added[table.codes[:, place]]
         return total
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Design:
-    """Centred features (n, width): numbers scaled to unit spread, texts one-hot."""
-
-    table: Table
-    matrix: FloatArray
-    fill: FloatArray
-    centre: FloatArray
-    scale: FloatArray
-
-    def model(self, coefficients: FloatArray, intercept: FloatArray) -> Linear:
-        """Coefficients (width, outputs) of the design as a model of the raw table."""
-        per_unit = coefficients / self.scale[:, None]
-        numbers = len(self.fill)
-        added, begin = [], numbers
-        for levels in self.table.columns.levels:
-            end = begin + len(levels)
-            added.append(np.vstack([per_unit[begin:end], np.zeros((1, per_unit.shape[1]))]))
-            begin = end
-        return Linear(fill=self.fill, weights=per_unit[:numbers], bias=intercept - self.centre @ per_unit, added=tuple(added))
-
-
 def fit_ridge(table: Table, target: FloatArray) -> Linear:
     """Least squares with a quadratic penalty chosen by generalised cross-validation; one output."""
-    design = _design(table)
+    encoding = encoding_of(table)
+    matrix = encoding.of(table)
     mean = target.mean()
     centred = target - mean
-    eigenvalues, vectors = _spectrum(design.matrix)
-    projected = vectors.T @ (design.matrix.T @ centred)
+    eigenvalues, vectors = _spectrum(matrix)
+    projected = vectors.T @ (matrix.T @ centred)
     rows, total = len(target), centred @ centred
 
     def score(penalty: float) -> float:
@@ -86,13 +63,13 @@ def fit_ridge(table: Table, target: FloatArray) -> Linear:
 
     penalty = min(_RIDGE_GRID * rows, key=score)
     coefficients = vectors @ (projected / (eigenvalues + penalty))
-    return design.model(coefficients[:, None], np.array([mean]))
+    return _of_the_table(coefficients[:, None], np.array([mean]), encoding, table)
 
 
 def fit_logistic(table: Table, target: FloatArray, *, classes: int, penalty: float = 1.0) -> Linear:
     """Multinomial logistic regression; minimises the sum of log losses + penalty/2 * |coefficients|^2 (C = 1/penalty)."""
-    design = _design(table)
-    matrix = np.column_stack([design.matrix, np.ones(len(target))])
+    encoding = encoding_of(table)
+    matrix = np.column_stack([encoding.of(table), np.ones(len(target))])
     held = np.full(matrix.shape[1], penalty)
     held[-1] = _UNPENALISED
     inverse = np.linalg.inv(0.5 * matrix.T @ matrix + np.diag(held))
@@ -108,7 +85,7 @@ def fit_logistic(table: Table, target: FloatArray, *, classes: int, penalty: flo
         ahead, coefficients = moved + (step - 1) / (step + 2) * change, moved
         if np.abs(change).max() < _STEP_TOLERANCE:
             break
-    return design.model(coefficients[:-1], coefficients[-1])
+    return _of_the_table(coefficients[:-1], coefficients[-1], encoding, table)
 
 
 def softmax(margins: FloatArray) -> FloatArray:
@@ -118,22 +95,17 @@ def softmax(margins: FloatArray) -> FloatArray:
     return chances
 
 
-def _design(table: Table) -> _Design:
-    numeric = table.numeric
-    missing = np.isnan(numeric)
-    fill = numeric.mean(axis=0)
-    if missing.any():
-        fill = np.nan_to_num(np.where(missing, 0.0, numeric).sum(axis=0) / np.maximum((~missing).sum(axis=0), 1))
-        numeric = np.where(missing, fill, numeric)
-    blocks = [numeric] + [
-        np.eye(len(levels) + 1)[table.codes[:, place]][:, :-1] for place, levels in enumerate(table.columns.levels)
-    ]
-    matrix = np.hstack(blocks) if len(blocks) > 1 else numeric
-    centre = matrix.mean(axis=0)
-    scale = np.ones(matrix.shape[1])
-    spread = numeric.std(axis=0)
-    scale[: len(spread)] = np.where(spread > 0, spread, 1.0)
-    return _Design(table=table, matrix=(matrix - centre) / scale, fill=fill, centre=centre, scale=scale)
+def _of_the_table(coefficients: FloatArray, intercept: FloatArray, encoding: Encoding, table: Table) -> Linear:
+    """Coefficients (width, outputs) of the encoded matrix as a model of the table itself."""
+    per_unit = coefficients / encoding.scale[:, None]
+    numbers = len(encoding.fill)
+    added, begin = [], numbers
+    for levels in table.columns.levels:
+        end = begin + len(levels)
+        added.append(np.vstack([per_unit[begin:end], np.zeros((1, per_unit.shape[1]))]))
+        begin = end
+    bias = intercept - encoding.centre @ per_unit
+    return Linear(fill=encoding.fill, weights=per_unit[:numbers], bias=bias, added=tuple(added))
 
 
 def _spectrum(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -216,7 +216,7 @@ def _as_classes(column: Any, name: str) -> tuple[FloatArray, tuple[str, ...]]:
 def _codes(column: Any, levels: Sequence[str]) -> Any:
     pandas = need("pandas")
     texts = column.astype(str).where(column.notna(), None)
-    return np.asarray(pandas.Categorical(texts, categories=list(levels)).codes, dtype=np.int32)
+    return pandas.Index(list(levels), dtype=object).get_indexer(texts.to_numpy(dtype=object)).astype(np.int32)
 
 
 def _problem(column: Any, name: str) -> str:

@@ -26,6 +26,7 @@ Goal = Literal["best", "least"]
 """Of the packaged recipes: "best" matches the strongest model of the prototype, "least" the baseline at the least energy."""
 
 _LARGEST_FILE = 65_536
+_SAVE_ONE = "save a recipe with: greenai optimize --out recipe.json"
 _REQUIRED = {"schema", "task", "family", "params"}
 _KNOWN = _REQUIRED | {"rows", "float32", "threads", "made"}
 
@@ -97,13 +98,16 @@ def load_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path} is too large to be a recipe", hint="save one with: greenai optimize --out recipe.json")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            body = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise InputError(f"the recipe {path} cannot be read: {error.strerror}") from None
+    if len(body) > _LARGEST_FILE:
+        raise InputError(f"{path} is too large to be a recipe", hint=_SAVE_ONE)
+    try:
+        document = json.loads(body)
     except ValueError:
-        raise InputError(f"{path} is not JSON", hint="save a recipe with: greenai optimize --out recipe.json") from None
+        raise InputError(f"{path} is not JSON", hint=_SAVE_ONE) from None
     try:
         return recipe_of(document)
     except InputError as error:
