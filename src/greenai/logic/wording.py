@@ -13,13 +13,15 @@ def when(moment_at: datetime) -> str:
 
 
 def span_words(span: timedelta) -> str:
-    """A span in its two largest units, the rest dropped: "6 h 30 min"; what is said to fit does fit."""
-    left_s, words = int(span.total_seconds()), []
-    for unit_s, unit in _UNITS:
+    """A span in its largest unit and the next, the rest dropped: "6 h 30 min"; what is said to fit does fit."""
+    left_s = int(span.total_seconds())
+    largest = next((place for place, (unit_s, _) in enumerate(_UNITS) if left_s >= unit_s), len(_UNITS) - 1)
+    words = []
+    for unit_s, unit in _UNITS[largest : largest + 2]:
         count, left_s = divmod(left_s, unit_s)
         if count:
             words.append(f"{count} {unit}")
-    return " ".join(words[:2]) or "0 s"
+    return " ".join(words) or "0 s"
 
 
 def percent(share: float) -> str:

@@ -353,6 +353,8 @@ def check_schema(document) -> None:
     [
         (timedelta(hours=6, minutes=30, seconds=59), "6 h 30 min"),
         (timedelta(days=2, hours=3, minutes=9), "2 d 3 h"),
+        (timedelta(hours=9, seconds=40), "9 h"),
+        (timedelta(minutes=9, seconds=40), "9 min 40 s"),
         (timedelta(seconds=45), "45 s"),
         (timedelta(0), "0 s"),
         (timedelta(days=1), "1 d"),
