@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -202,6 +203,22 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     assert "Traceback" not in done.stderr + done.stdout
     assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_defect(closed: str) -> None:
+    command = f"{sys.executable} -m greenai.cli config path {closed}; echo code $? >&3"
+    done = subprocess.run(["bash", "-c", f"{{ {command}; }} 3>&1"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines()[-1] == "code 0"
+    assert "error" not in done.stdout + done.stderr
+
+
+def test_a_stream_that_is_not_utf_8_takes_everything() -> None:
+    done = python("-m", "greenai.cli", "config", "show", PYTHONIOENCODING="ascii", GREENAI_PUE_SOURCE="Bürger Ökostrom")
+    assert done.returncode == 0
+    assert "B\\xfcrger" in done.stdout
+    done = python("-m", "greenai.cli", "config", "show", "--json", PYTHONIOENCODING="ascii", GREENAI_PUE_SOURCE="Bürger Ökostrom")
+    assert json.loads(done.stdout)["pue_source"]["value"] == "Bürger Ökostrom"
 
 
 def test_common_options_may_stand_before_or_after(cli: Cli) -> None:

@@ -16,6 +16,7 @@ from greenai._version import __version__
 from greenai.cli.command import Session, common_options
 from greenai.cli.exits import UNEXPECTED, exit_code_of
 from greenai.cli.lazy import LazyGroup, UnknownCommand
+from greenai.cli.streams import forget_stdout, prepare
 from greenai.errors import GreenaiError
 
 COMPLETE_VARIABLE = "_GREENAI_COMPLETE"
@@ -77,6 +78,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; errors are printed as one sentence and a remedy."""
     if COMPLETE_VARIABLE in os.environ:
         root.main(prog_name="greenai")
+    prepare()
     session = Session()
     try:
         code = _invoke(list(sys.argv[1:] if args is None else args), session)
@@ -106,8 +108,7 @@ def _invoke(args: list[str], session: Session) -> int:
 def report(error: BaseException) -> int:
     """Print what went wrong, and return the exit code for it."""
     if isinstance(error, BrokenPipeError):
-        # Whatever is still buffered would fail again when the interpreter flushes it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_stdout()
     elif isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message())
         return 0

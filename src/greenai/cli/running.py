@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from greenai.cli.card import summary_rows, verdict_rows
 from greenai.cli.exits import SIGNAL_BASE
 from greenai.cli.screen import Screen, facts, print_json
+from greenai.cli.streams import own_stdout
 from greenai.cli.watch import Stopped, WatchedClock, Watcher
 from greenai.errors import InputError
 
@@ -69,23 +68,6 @@ def outcome_document(outcome: RunOutcome) -> dict[str, Any]:
         "evidence": outcome.evidence,
         "warnings": list(outcome.warnings),
     }
-
-
-@contextmanager
-def own_stdout(*, taken: bool) -> Iterator[TextIO]:
-    """The stdout for the JSON document. When taken, everybody else's stdout, child processes' too, is stderr meanwhile."""
-    if not taken:
-        yield sys.stdout
-        return
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with os.fdopen(os.dup(kept), "w", encoding="utf-8") as stdout:
-            yield stdout
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def check_writable(path: str | None) -> None:

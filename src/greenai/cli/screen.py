@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -27,6 +27,11 @@ def console_for(stream: TextIO) -> Console:
     plain = not stream.isatty() or bool(os.environ.get("NO_COLOR"))
     width = None if stream.isatty() else stated_width() or UNFOLDED_WIDTH
     return Console(file=stream, color_system=None if plain else "auto", width=width, highlight=False, markup=False, emoji=False)
+
+
+def is_utf8(stream: IO[str]) -> bool:
+    """Whether a stream takes every character."""
+    return str(getattr(stream, "encoding", None) or "ascii").lower().startswith("utf")
 
 
 def stated_width() -> int | None:
@@ -53,7 +58,7 @@ class Screen:
     @property
     def unicode(self) -> bool:
         """Whether the answer's stream can show block characters."""
-        return (self.out.encoding or "ascii").lower().startswith("utf")
+        return is_utf8(self.out.file)
 
     def answer(self, text: str | Text, style: str = STRONG) -> None:
         """The one line a person came for."""
@@ -82,8 +87,8 @@ class Screen:
 
 
 def print_json(document: Any, stream: TextIO) -> None:
-    """One document and a newline; NaN is refused, it is not JSON."""
-    stream.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """One document and a newline, in ASCII where the stream is not UTF-8; NaN is refused, it is not JSON."""
+    stream.write(json.dumps(document, indent=2, ensure_ascii=not is_utf8(stream), allow_nan=False) + "\n")
     stream.flush()
 
 
