@@ -67,6 +67,18 @@ def url(value: object, base: Path) -> str:
     return given.rstrip("/")
 
 
+def one_of(*words: str) -> Read:
+    """One of a few words."""
+
+    def read(value: object, base: Path) -> str:
+        given = text(value, base).lower()
+        if given not in words:
+            raise InputError(f"{value!r} is none of {', '.join(words)}", hint=f"write {' or '.join(words)}")
+        return given
+
+    return read
+
+
 def number(low: float, high: float) -> Read:
     """A finite number from low to high."""
 

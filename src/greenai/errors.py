@@ -71,7 +71,11 @@ class ProviderUnavailable(ProviderError, ConnectionError):
 
 
 class ProviderRefused(ProviderError, PermissionError):
-    """The grid service does not accept this request or this key."""
+    """The grid service does not accept this request or this key; `status` is the HTTP status it said so with, if any."""
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class ProviderBadData(ProviderError, ValueError):

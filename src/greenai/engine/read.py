@@ -8,7 +8,7 @@ Which step answered, and why the ones before it did not, is part of the answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from greenai.errors import (
@@ -59,6 +59,7 @@ class _Chain:
     query: Query
     sources: Sources
     reasons: list[str] = field(default_factory=list)
+    failures: list[ProviderError] = field(default_factory=list)
 
     def reading(self, series: IntensitySeries | None, step: ChainStep, payloads: Sequence[Payload] = ()) -> Reading:
         reason = "; ".join(self.reasons) or None
@@ -78,9 +79,10 @@ def read_intensity(query: Query, *, sources: Sources, require_live: bool = False
     """
     chain = _Chain(query=query, sources=sources)
     covering = [provider for provider in sources.providers if provider.covers(query.zone)]
-    live = [provider for provider in covering if provider.live]
+    live = [provider for provider in covering if provider.live and not provider.lacks(_access(chain, provider))]
+    locked = [provider for provider in covering if provider.live and provider not in live]
     packaged = [provider for provider in covering if not provider.live]
-    reading = _live(chain, live, require_live=require_live) or _archived(chain, live)
+    reading = _live(chain, live) or _archived_unless(chain, live, locked, require_live=require_live)
     try:
         return reading or _packaged(chain, packaged)
     except UnknownZone:
@@ -103,38 +105,93 @@ def reparse(query: Query, payloads: Sequence[Payload], *, providers: Sequence[Pr
     raise InputError(f"there is no provider named {provider_name!r}", hint="greenai plugins lists the providers")
 
 
-def _live(chain: _Chain, providers: Sequence[Provider], *, require_live: bool) -> Reading | None:
-    failures: list[ProviderError] = []
+def _live(chain: _Chain, providers: Sequence[Provider]) -> Reading | None:
     for provider in providers:
         try:
-            series, payloads = _ask(chain, provider)
+            series, payloads = _reused(chain, provider) or _ask(chain, provider)
         except ProviderError as error:
-            failures.append(error)
+            chain.failures.append(error)
             chain.reasons.append(f"{provider.name}: {error}")
         else:
             return chain.reading(series, "live", payloads)
-    if require_live:
-        raise failures[0] if failures else _no_live_source(chain.query.zone)
     return None
 
 
-def _no_live_source(zone: str) -> ProviderRefused:
+def _archived_unless(
+    chain: _Chain, live: Sequence[Provider], locked: Sequence[Provider], *, require_live: bool
+) -> Reading | None:
+    """The archive's answer, after it is said what else might have been asked; raises ProviderError where only live will do."""
+    chain.reasons.extend(f"{provider.name}: not asked, set {setting_of(provider)}" for provider in locked)
+    if require_live:
+        raise chain.failures[0] if chain.failures else _no_live_source(chain.query.zone, locked)
+    return _archived(chain, live)
+
+
+def setting_of(provider: Provider) -> str:
+    """The variable that sets what the provider needs."""
+    return f"GREENAI_{provider.name}_{provider.needs}".upper()
+
+
+def _no_live_source(zone: str, locked: Sequence[Provider]) -> ProviderRefused:
+    if locked:
+        settings = " or ".join(setting_of(provider) for provider in locked)
+        return ProviderRefused(f"no live source of the zone {zone} can be asked without a key", hint=f"set {settings}")
     return ProviderRefused(f"no live source covers the zone {zone}", hint="give --series FILE, or leave out --require live")
+
+
+def _access(chain: _Chain, provider: Provider) -> Access:
+    return chain.sources.access.get(provider.name, Access())
+
+
+def _reused(chain: _Chain, provider: Provider) -> tuple[IntensitySeries, tuple[Payload, ...]] | None:
+    """The newest archived answer, where the provider says that one so young is as good as a new one."""
+    archive, now_at = chain.sources.archive, chain.query.now_at
+    if archive is None or not provider.reuse_for:
+        return None
+    try:
+        found = next(_old_answers(chain, provider, archive), None)
+    except StoreError as error:
+        _say_once(chain, f"archive: {error}")
+        return None
+    if found is None or floor_to(found[0].source.fetched_at, provider.reuse_for) != floor_to(now_at, provider.reuse_for):
+        return None
+    return found
 
 
 def _ask(chain: _Chain, provider: Provider) -> tuple[IntensitySeries, tuple[Payload, ...]]:
     """One answer of one provider, archived before it is believed; raises ProviderError or InputError."""
-    query, sources = chain.query, chain.sources
-    requests = provider.requests(query, sources.access.get(provider.name, Access()))
-    if not sources.network and any(_over_network(request) for request in requests):
-        raise ProviderUnavailable("not asked, the network is left alone here")
-    payloads = tuple(sources.door.fetch(request) for request in requests)
+    query = chain.query
+    payloads = _answers(chain, provider)
     _keep(chain, provider, payloads)
     series = provider.parse(payloads, query)
     until_at = max(_must_reach(query, at_least=query.start_at), query.start_at + timedelta.resolution)
     if not series.covers(query.start_at, until_at):
         raise ProviderBadData(f"the answer covers {iso_utc(series.start_at)} to {iso_utc(series.end_at)}, not what is asked")
     return series, payloads
+
+
+def _answers(chain: _Chain, provider: Provider) -> tuple[Payload, ...]:
+    """What the reads of one provider bring, after its log-in; its refusals in its own words."""
+    query, sources = chain.query, chain.sources
+    access = _access(chain, provider)
+    if not sources.network and any(_over_network(request) for request in provider.requests(query, access)):
+        raise ProviderUnavailable("not asked, the network is left alone here")
+    try:
+        if provider.login is not None:
+            access = replace(access, key=provider.login.token(sources.door.fetch(provider.login.request(access))))
+        return tuple(_fetch(sources.door, request) for request in provider.requests(query, access))
+    except ProviderRefused as error:
+        raise (provider.refusal(error, query) if provider.refusal else error) from None
+
+
+def _fetch(door: Door, request: Request) -> Payload:
+    """One read, or the one that stands in where its address is not found."""
+    try:
+        return door.fetch(request)
+    except ProviderRefused as error:
+        if error.status != 404 or request.instead is None:
+            raise
+        return _fetch(door, request.instead)
 
 
 def _over_network(request: Request) -> bool:

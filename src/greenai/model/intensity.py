@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from greenai.model.series import IntensitySeries, Source
+from greenai.errors import ProviderRefused
+from greenai.model.series import Basis, IntensitySeries, Source
 from greenai.model.units import ceil_to, floor_to
 
 Purpose = Literal["forecast", "observed"]
+Need = Literal["", "key", "url"]
 ChainStep = Literal["live", "fresh-archive", "old-archive", "climatology", "annual", "none"]
 
 
@@ -44,11 +46,15 @@ class Request:
 
     http, https: the network door; file: a file on this machine; package: a
     packaged fact (package:climatology.csv); data: the payload itself.
-    Headers may hold secrets and are never archived.
+    Headers may hold secrets and are never archived. `instead` is asked where
+    this address is not found (404). `spacing_s` is the least time between two
+    reads of this host, one at a time, for services that count.
     """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    instead: Request | None = None
+    spacing_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,18 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How a service that wants a token gives one out: the read that asks for it, and where in the answer it stands.
+
+    The token takes the place of the key for the reads of one question. The
+    answer that holds it is never archived.
+    """
+
+    request: Callable[[Access], Request]
+    token: Callable[[Payload], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """A source of intensity: two pure functions and what it covers.
 
@@ -71,6 +89,12 @@ class Provider:
     `live` is False for packaged facts: they never need the network. A file or a
     number the user gives is live: it is what was asked for, read where it stands.
     Secrets go into a request's headers, never into its URL, which is archived.
+
+    `basis` is that of all its series: a chain holds sources of one basis.
+    `needs` names the setting without which it is not asked. `forecasts` False: it
+    publishes the past alone, and stands behind those that forecast. An answer
+    read in the same `reuse_for` of the day as now is as good as a new one.
+    `refusal` puts what the service refuses with into better words.
     """
 
     name: str
@@ -79,6 +103,17 @@ class Provider:
     covers: Callable[[str], bool]
     requests: Callable[[Query, Access], Sequence[Request]]
     parse: Callable[[Sequence[Payload], Query], IntensitySeries]
+    basis: Basis = "average"
+    needs: Need = ""
+    forecasts: bool = True
+    reuse_for: timedelta = timedelta(0)
+    login: Login | None = None
+    refusal: Callable[[ProviderRefused, Query], ProviderRefused] | None = None
+
+    def lacks(self, access: Access) -> Need:
+        """The setting that is missing for it to be asked, empty where nothing is."""
+        given = {"": True, "key": bool(access.key), "url": bool(access.base_url)}
+        return "" if given[self.needs] else self.needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
