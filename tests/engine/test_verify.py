@@ -409,3 +409,21 @@ def test_the_same_answer_is_parsed_once(books):
 def test_the_payload_helper_is_what_the_books_hold(books):
     assert books.archive.payload(payload(DIRTY_THEN_CLEAN).sha256) is not None
     assert json.loads(books.ledger.path.read_bytes().splitlines()[0])["type"] == "run_started"
+
+
+def test_labels_learned_during_the_run_are_stated_by_its_end(books):
+    """A start cannot know the quality a training will reach; what it did say must still stand."""
+    learned = {"phase": "run", "quality_metric_value": "0.3"}
+
+    def rows_with(start, end, evidence):
+        rows = books.rows()
+        for place, labels in zip(range(3), (start, end, evidence), strict=True):
+            (rows[place][2].get("inputs") or rows[place][2])["labels"] = labels
+        return rows
+
+    books.rewrite(rows_with({"phase": "run"}, learned, learned))
+    assert books.problems == ()
+    books.rewrite(rows_with({"phase": "run"}, {**learned, "quality_metric_value": "0.2"}, learned))
+    assert "labels.quality_metric_value is '0.3', run_ended says '0.2'" in books.problems[0]
+    books.rewrite(rows_with({"phase": "measure"}, learned, learned))
+    assert "labels.phase is 'run', run_started says 'measure'" in books.problems[0]

@@ -42,16 +42,17 @@ def measured(function: Callable[[], T], *, settings: Settings | None = None) -> 
     metering = metering_of(settings_with(settings), lambda line: None)
     metering.start()
     metering.watch(os.getpid())
-    cpu_before_s = _cpu_s()
+    cpu_before_s = cpu_s_so_far()
     try:
         result = function()
     finally:
-        cpu_s = _cpu_s() - cpu_before_s
+        cpu_s = cpu_s_so_far() - cpu_before_s
         trace = metering.stop()
-    return result, _energy_use(trace, cpu_s)
+    return result, energy_use(trace, cpu_s)
 
 
-def _energy_use(trace: EnergyTrace, cpu_s: float) -> EnergyUse:
+def energy_use(trace: EnergyTrace, cpu_s: float) -> EnergyUse:
+    """What a metered call used, of its trace."""
     parts = components(trace)
     duration_s = sum(interval.duration_s for interval in trace.intervals)
     energy_j = sum(part.job_j for part in parts)
@@ -73,6 +74,7 @@ def _rank(quality: Quality) -> int:
     return QUALITY_ORDER.index(quality)
 
 
-def _cpu_s() -> float:
+def cpu_s_so_far() -> float:
+    """CPU seconds of this process and its ended children, s."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)

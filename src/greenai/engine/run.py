@@ -89,9 +89,9 @@ def run_job(request: RunRequest, doors: Doors) -> RunOutcome:
     run_id = request.facts.run_id
     journal = Journal(doors, run_id)
     with _claimed(doors, run_id) as spool:
-        choice = _wait(request, doors, journal) if request.waits else None
+        choice = wait_recorded(request, doors, journal) if request.waits else None
         decision = decision_document(choice.decision, choice.reading) if choice else None
-        facts = replace(request.facts, decision=decision, simulated=choice is not None and _simulated(choice.reading))
+        facts = replace(request.facts, decision=decision, simulated=choice is not None and is_simulated(choice.reading))
         ended, trace = _execute(facts, request, doors, journal=journal, spool=spool)
         evidence = complete(ended, doors, journal, trace=trace, planned=choice.reading if choice else None)
     return RunOutcome(
@@ -114,7 +114,7 @@ def _claimed(doors: Doors, run_id: str) -> Iterator[RunSpool]:
         spool.close()
 
 
-def _wait(request: RunRequest, doors: Doors, journal: Journal) -> Choice:
+def wait_recorded(request: RunRequest, doors: Doors, journal: Journal) -> Choice:
     """The choice to start by; a broken-off wait is recorded before it is passed on."""
     written: list[Record | None] = []
 
@@ -130,7 +130,7 @@ def _wait(request: RunRequest, doors: Doors, journal: Journal) -> Choice:
         raise
 
 
-def _simulated(reading: Reading) -> bool:
+def is_simulated(reading: Reading) -> bool:
     """Whether the user's own source is a model, such as an hour-of-day table: not the intensities of this day."""
     return reading.step == "live" and reading.series is not None and reading.series.kind == "modelled"
 
@@ -208,10 +208,11 @@ def shown(record: Record) -> dict[str, Any]:
 
 
 def run_ended_document(facts: RunFacts, trace: EnergyTrace) -> dict[str, Any]:
-    """The payload of run_ended: when and how the command ended, and which samples belong to it."""
+    """The payload of run_ended: when and how the command ended, which samples belong to it, and its labels, some known only now."""
     return {
         "ended_at": iso_utc(facts.ended_at) if facts.ended_at else None,
         "exit_code": facts.exit_code,
         "samples_sha256": facts.samples_sha256,
         "intervals": len(trace.intervals),
+        "labels": facts_document(facts)["labels"],
     }

@@ -117,7 +117,9 @@ def _ended(facts: RunFacts, run: RunHistory, trace: EnergyTrace) -> RunFacts:
     """The facts with the end that is known: as recorded, else the last sample's, the exit code then unknown."""
     ended = run.by_type.get("run_ended")
     if ended is not None:
-        return replace(facts, ended_at=parse_iso_utc(ended.payload["ended_at"]), exit_code=ended.payload["exit_code"])
+        said = ended.payload
+        labels = said.get("labels", facts.labels)
+        return replace(facts, ended_at=parse_iso_utc(said["ended_at"]), exit_code=said["exit_code"], labels=labels)
     last_at = trace.intervals[-1].end_at if trace.intervals else facts.started_at
     return replace(facts, ended_at=last_at, exit_code=None)
 

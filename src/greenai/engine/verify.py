@@ -35,6 +35,9 @@ EVIDENCE = ("evidence", "settlement")
 ENDING = ("started_at", "ended_at", "exit_code", "samples_sha256")
 """Facts that are not known yet when run_started is written, or that run_ended states."""
 
+LEARNED = "labels"
+"""The start states some of them, the end all: a training's quality is known only then."""
+
 
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the wrong shape raises: it names the document, it never ends the verification."""
@@ -152,7 +155,9 @@ def _disagreements(evidence: Record, earlier: Record) -> Iterator[str]:
         if name not in flat or (not ended and name in ENDING[1:]):
             continue
         yield from (
-            f"{path} is {here!r}, {earlier.type} says {there!r}" for path, here, there in _differences(name, flat[name], stated)
+            f"{path} is {here!r}, {earlier.type} says {there!r}"
+            for path, here, there in _differences(name, flat[name], stated)
+            if ended or name != LEARNED or there != "nothing"
         )
 
 

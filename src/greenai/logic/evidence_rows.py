@@ -30,6 +30,9 @@ PROTOTYPE_COLUMNS = (
     "notes",
 )
 
+LEARNED_COLUMNS = ("pair_id", "position", "repeats", "seed", "n_jobs", "feature_select", "recipe_sha256")
+"""Of a training that greenai did itself: the run's labels of these names."""
+
 COLUMNS = (
     *PROTOTYPE_COLUMNS,
     "exit_code",
@@ -61,6 +64,8 @@ COLUMNS = (
     "threshold_g_per_kwh",
     "forced_run",
     "simulated",
+    "status",
+    *LEARNED_COLUMNS,
     "version",
     "evidence_sha256",
 )
@@ -132,9 +137,18 @@ def _more(flat: Mapping[str, Any]) -> dict[str, Any]:
         "threshold_g_per_kwh": flat["threshold_g_per_kwh"],
         "forced_run": forced(flat),
         "simulated": flat["simulated"],
+        "status": _status(flat["exit_code"]),
+        **{column: flat["labels"].get(column) for column in LEARNED_COLUMNS},
         "version": flat["version"],
         "evidence_sha256": flat["sha256"],
     }
+
+
+def _status(exit_code: int | None) -> str:
+    """How the run ended; nobody saw the end of one without an exit code."""
+    if exit_code is None:
+        return "interrupted"
+    return "failed" if exit_code else "ok"
 
 
 def forced(flat: Mapping[str, Any]) -> bool:

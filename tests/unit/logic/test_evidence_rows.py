@@ -67,6 +67,12 @@ def test_what_is_unknown_is_empty():
         assert row[column] == "", column
 
 
+@pytest.mark.parametrize(("exit_code", "status"), [(0, "ok"), (1, "failed"), (None, "interrupted")])
+def test_how_a_run_ended_and_what_a_training_adds(exit_code, status):
+    row = evidence_row(document(replace(SHIFTED, exit_code=exit_code, labels={"pair_id": "3", "seed": "7"})))
+    assert (row["status"], row["pair_id"], row["seed"], row["n_jobs"]) == (status, "3", "7", "")
+
+
 def test_a_row_is_one_line():
     row = evidence_row(document(replace(SHIFTED, labels={"task": "a\nb\r\n  c"}, machine={"a": "x", "b": "y"})))
     assert row["task"] == "a b c"
