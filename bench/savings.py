@@ -101,7 +101,7 @@ def zone_year(zone: str, year: int, refit_h: int) -> list[dict[str, Any]]:
         )
         policies = ("rolling", "once", "lowest-slot", *RULES) if name == "seasonal-naive" else ("rolling", "once")
         rows = [backtesting.backtest(ground, scenario, policy) for policy in policies for scenario in backtesting.SIX]
-        judged = skill.by_lead(seen, actual[begin:]) if name != "seasonal-naive" else None
+        judged = skill.by_lead(log_of(seen), log_of(actual[begin:])) if name != "seasonal-naive" else None
         out += [{**row, "year": year, "slope_1h": judged and judged.slope.item(1)} for row in rows]
     return out
 
