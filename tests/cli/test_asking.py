@@ -18,7 +18,7 @@ def test_now_answers_first(cli: Cli, api: FakeApi) -> None:
     assert result.err == ""
     assert result.out.splitlines() == [
         "220 gCO2e/kWh now in GB",
-        "  range   100 to 260 g/kWh until Thu 17:30 CET (16:30 UTC); now is cleaner than 31 % of it",
+        "  range   100 to 260 g/kWh until Thu 17:30 CET (16:30 UTC); now is dirtier than 65 % of it",
         "  ahead   ▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇",
         "  zone    GB, from the time zone Europe/Berlin; set another with --zone or GREENAI_ZONE",
         "  source  uk (live): forecast, average, direct emissions, issued Tue 17:30 CET (16:30 UTC), read just now",
@@ -35,6 +35,13 @@ def test_verbose_says_what_would_be_read_again(cli: Cli, api: FakeApi) -> None:
     out = cli("now", "-v").out
     assert "https://grid.example/fw48h" in out
     assert "ab" * 32 in out
+
+
+def test_now_compares_itself_with_the_coming_day(cli: Cli, api: FakeApi) -> None:
+    api.answers("forecast", fakes.reading(values=[50] + [100] * 95))
+    assert "now is cleaner than 99 % of it" in cli("now").out
+    api.answers("forecast", fakes.reading(values=[475] * 96))
+    assert "it stays as it is now" in cli("now").out
 
 
 @pytest.mark.parametrize(

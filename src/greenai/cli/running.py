@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenai.cli.card import summary_rows, verdict_rows
-from greenai.cli.exits import SIGNAL_BASE
+from greenai.cli.exits import INTERRUPTED, SIGNAL_BASE
 from greenai.cli.screen import Screen, facts, print_json
 from greenai.cli.streams import own_stdout
 from greenai.cli.watch import Stopped, WatchedClock, Watcher
@@ -91,6 +91,9 @@ def _stopped(screen: Screen, watcher: Watcher, stop: KeyboardInterrupt) -> int:
 
 def _report(screen: Screen, outcome: RunOutcome, settings: Settings, *, shift: bool) -> None:
     """The summary on stderr: the command's own output has stdout."""
+    if outcome.exit_code == INTERRUPTED and screen.err.is_terminal:
+        # The terminal has just echoed ^C.
+        screen.report("")
     for warning in outcome.warnings:
         screen.warn(warning)
     if outcome.evidence is None:

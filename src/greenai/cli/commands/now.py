@@ -43,7 +43,6 @@ def now_document(reading: Reading) -> dict[str, Any]:
     start_at = series.start_at + (at - series.start_at) // series.step * series.step
     ahead = series.between(at, series.end_at)
     here = series.at(at)
-    cleaner_than = sum(value > here for value in ahead.values) / len(ahead)
     return {
         "zone": series.zone,
         "at": iso_utc(floor_to(at, SECOND)),
@@ -54,7 +53,8 @@ def now_document(reading: Reading) -> dict[str, Any]:
             "lowest_g_per_kwh": float(ahead.values.min()),
             "highest_g_per_kwh": float(ahead.values.max()),
             "mean_g_per_kwh": float(ahead.values.mean()),
-            "cleaner_than": cleaner_than,
+            "cleaner_than": float((ahead.values > here).mean()),
+            "dirtier_than": float((ahead.values < here).mean()),
         },
         "source": source_document(reading),
     }
@@ -76,9 +76,19 @@ def _show(session: Session, reading: Reading, document: dict[str, Any], origin: 
         loud_words(reading),
         facts(
             [
-                ("range", f"{span} until {until}; now is cleaner than {words.share(ahead['cleaner_than'])} of it"),
+                ("range", f"{span} until {until}; {_rank(ahead)}"),
                 ("ahead", sparkline(coming, max(12, screen.width - 12), unicode=screen.unicode)),
                 *source_rows(reading, origin, zone, verbose=session.verbose),
             ]
         ),
     )
+
+
+def _rank(ahead: dict[str, Any]) -> str:
+    """How now compares with the coming day."""
+    from greenai.cli.words import share
+
+    cleaner, dirtier = ahead["cleaner_than"], ahead["dirtier_than"]
+    if not cleaner and not dirtier:
+        return "it stays as it is now"
+    return f"now is cleaner than {share(cleaner)} of it" if cleaner >= dirtier else f"now is dirtier than {share(dirtier)} of it"
