@@ -1,7 +1,8 @@
 """Run every bench and rewrite its table in docs/benchmarks.md.
 
-    python bench/run_all.py --cats-command PATH/TO/cats [--codecarbon-python PATH/TO/python] [--only NAME ...]
+    python bench/run_all.py --cats-env DIR --codecarbon-env DIR [--only NAME ...]
 
+Each DIR is a virtual environment that has the peer (bench/requirements-peers.txt): peers are never installed into greenai's.
 A bench is a script that takes `--json FILE` and writes its rows there: a list of flat objects, or an object of title ->
 such lists. What stands between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->` is replaced; the words around it stay.
 """
@@ -32,7 +33,7 @@ Tables = Mapping[str, list[Row]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """One script of this folder and the arguments it needs; `{cats}` and `{codecarbon}` are filled from the command line."""
+    """One script of this folder and its arguments; `{cats}` and `{codecarbon}` stand for the peers' environments."""
 
     name: str
     title: str
@@ -47,7 +48,13 @@ class Bench:
         return [f"bench/{self.script}", *(argument.format(**peers) for argument in self.arguments)]
 
 
-BENCHES = (Bench(name="startup", title="Start-up", script="startup.py", arguments=("--cats-command", "{cats}")),)
+BENCHES = (
+    Bench(name="startup", title="Start-up", script="startup.py", arguments=("--cats-command", "{cats}/bin/cats")),
+    Bench(name="planner", title="Planning", script="planner.py", arguments=("--cats-python", "{cats}/bin/python")),
+    Bench(name="metering", title="Metering", script="metering.py", arguments=("--codecarbon-python", "{codecarbon}/bin/python")),
+    Bench(name="savings", title="Savings", script="savings.py"),
+    Bench(name="training", title="Green training", script="training.py"),
+)
 
 
 def machine() -> Tables:
@@ -111,26 +118,28 @@ def replaced(page: str, bench: Bench, body: str) -> str:
 
 
 def shown(command: list[str], peers: Mapping[str, str | None]) -> list[str]:
-    """The command as the page prints it: without this machine's paths."""
-    names = {path: Path(path).name for path in peers.values() if path}
-    return [names.get(word, word) for word in command]
+    """The command as the page prints it: each peer's environment by its name, not by this machine's path."""
+    words = command
+    for peer, path in peers.items():
+        words = [word.replace(path, f"{peer.upper()}_ENV") if path else word for word in words]
+    return words
 
 
 def main() -> None:
     """Run them, in order, and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cats-command", help="the cats executable")
-    parser.add_argument("--codecarbon-python", help="a Python that has CodeCarbon", default=sys.executable)
-    parser.add_argument("--only", nargs="*", default=[bench.name for bench in BENCHES])
+    parser.add_argument("--cats-env", help="an environment with CATS")
+    parser.add_argument("--codecarbon-env", help="an environment with CodeCarbon")
+    parser.add_argument("--only", nargs="*", choices=[bench.name for bench in BENCHES], help="these benches; else all")
     options = parser.parse_args()
-    peers = {"cats": options.cats_command, "codecarbon": options.codecarbon_python}
+    peers = {"cats": options.cats_env, "codecarbon": options.codecarbon_env}
     page = replaced(PAGE.read_text(encoding="utf-8"), Bench(name="machine", title="Machine", script=""), section(machine(), None))
-    for bench in (bench for bench in BENCHES if bench.name in options.only):
+    for bench in (bench for bench in BENCHES if not options.only or bench.name in options.only):
         command = bench.command(peers)
         if command is None:
-            print(f"not run: {bench.name} needs a peer (see --help)")
+            print(f"== {bench.name}: not run, it needs a peer (see --help)")
             continue
-        print(f"== {bench.name}")
+        print(f"== {bench.name}", flush=True)
         page = replaced(page, bench, section(results(command), shown(command, peers)))
         PAGE.write_text(page, encoding="utf-8")
 

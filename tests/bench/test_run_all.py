@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bench.run_all import Bench, cell, replaced, section, shown, table
 
-PLAN = Bench(name="plan", title="Planning", script="plan.py", arguments=("--cats-command", "{cats}"))
+PLAN = Bench(name="plan", title="Planning", script="plan.py", arguments=("--cats-command", "{cats}/bin/cats"))
 
 
 def test_a_bench_that_needs_a_missing_peer_has_no_command():
     assert PLAN.command({"cats": None}) is None
-    assert PLAN.command({"cats": "/x/cats"}) == ["bench/plan.py", "--cats-command", "/x/cats"]
+    assert PLAN.command({"cats": "/x"}) == ["bench/plan.py", "--cats-command", "/x/bin/cats"]
 
 
 def test_only_what_stands_between_the_markers_is_replaced():
@@ -39,8 +39,5 @@ def test_each_title_heads_its_table():
 
 
 def test_the_page_names_no_path_of_this_machine():
-    assert shown(["bench/plan.py", "--cats-command", "/x/bin/cats"], {"cats": "/x/bin/cats"}) == [
-        "bench/plan.py",
-        "--cats-command",
-        "cats",
-    ]
+    command = ["bench/plan.py", "--cats-command", "/x/bin/cats"]
+    assert shown(command, {"cats": "/x", "other": None}) == ["bench/plan.py", "--cats-command", "CATS_ENV/bin/cats"]
