@@ -7,6 +7,7 @@ from greenai.api.running import measure, run
 from greenai.api.tracking import Track, carbon_aware, track
 from greenai.engine.run import RunOutcome
 from greenai.engine.settle import SettleReport
+from greenai.engine.verify import VerifyReport
 
 __all__ = [
     "EnergyUse",
@@ -14,6 +15,7 @@ __all__ = [
     "RunOutcome",
     "SettleReport",
     "Track",
+    "VerifyReport",
     "carbon_aware",
     "evidence_list",
     "evidence_show",
