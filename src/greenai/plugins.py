@@ -82,8 +82,9 @@ def load_all(group: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 def plugins() -> tuple[Plugin, ...]:
     """Every entry point of every group, each one loaded to see whether it can be."""
+    taken = {group: _points(group) for group in GROUPS}
     return tuple(
-        _described(point, taken=_points(group)[point.name]) for group in GROUPS for point in sorted(entry_points(group=group))
+        _described(point, taken=taken[group][point.name]) for group in GROUPS for point in sorted(entry_points(group=group))
     )
 
 
