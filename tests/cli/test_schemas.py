@@ -38,6 +38,7 @@ OWN_SCHEMA = {
     "plan": "plan",
     "run": "run",
     "measure": "run",
+    "train": "run",
     "evidence list": "evidence_list",
     "evidence show": "evidence",
     "evidence verify": "verify",

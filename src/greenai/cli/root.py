@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "forecast": ("forecast:forecast", "The next hours, drawn."),
     "plan": ("plan:plan", "When should a job run?"),
     "run": ("run:run", "Wait for the clean hour, run a command, leave evidence."),
+    "train": ("train:train", "Train on your table now, behind the quality gate, metered."),
     "measure": ("measure:measure", "Run a command now and measure it."),
     "evidence": ("evidence:evidence", "List, show, verify, settle and export what was recorded."),
     "doctor": ("doctor:doctor", "What can be measured here, and how to fix what cannot."),

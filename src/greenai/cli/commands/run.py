@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from greenai.cli.command import Command, Session, pass_session
+from greenai.cli.learning import DATA_NAMES, MODE, TREATMENT_NAMES, data, run_training, taken, treatment
 from greenai.cli.options import JSON_TO, OUT, hardware, hardware_settings, placing, unit_of_work
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 NO_COMMAND = "run needs a command, for example: greenai run --duration 2h --finish-by 24h -- python train.py"
 PLAN_ONLY = ("interruptible", "min_chunk", "resume_cost", "max_segments")
 PROTOTYPE_ZONE = "GB"
+NO_COUNTRY = "WORLD"
 
 
 @click.command(cls=Command, context_settings={"allow_interspersed_args": False})
@@ -26,11 +28,20 @@ PROTOTYPE_ZONE = "GB"
     "--ci", type=click.Choice(["live", "csv"]), help="live: the zone's grid service (GB if no zone is set). csv: --ci-csv."
 )
 @click.option("--ci-csv", metavar="FILE", type=click.Path(), help="Series or hour-of-day table for --ci csv.")
+@click.option(
+    "--horizon-hours",
+    metavar="H",
+    type=click.FloatRange(min=0),
+    help="The best start within H hours: --max-wait-seconds in hours; 0 runs at once.",
+)
 @OUT
 @click.option("--log-decision", metavar="FILE.json", type=click.Path(dir_okay=False), help="Append the decision to a JSON list.")
 @hardware
 @unit_of_work
 @click.option("--label", "labels", metavar="K=V", multiple=True, help="Kept in the evidence; may be repeated.")
+@click.option("--mode", type=MODE, help="Instead of CMD: train here, the baseline or the optimised way behind the quality gate.")
+@data
+@treatment
 @click.option("--dry-run", is_flag=True, help="Print the best start in one line and run nothing.")
 @JSON_TO
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -38,25 +49,35 @@ PROTOTYPE_ZONE = "GB"
 def run(session: Session, /, command: tuple[str, ...], *, dry_run: bool, json_to: str | None, **asked: Any) -> int:
     """Wait for the clean hour, run CMD, leave evidence.
 
+    With --mode there is no CMD: greenai trains on --data-csv or a packaged
+    sample, metered from preprocessing to prediction, its quality in the evidence
+    (in artifacts/evidence.csv unless --out says otherwise).
+
     CMD keeps its output and its exit code. Without a limit (--finish-by,
     --deadline or --max-wait-seconds) it starts at once. With --json the document
     is alone on stdout and CMD's own stdout goes to stderr; --json-to FILE leaves
     both streams alone.
     """
-    _refuse(command, asked, dry_run=dry_run)
+    mode = asked.pop("mode")
+    _refuse(command, asked, mode=mode, dry_run=dry_run)
     settings = session.settings(**_taken_settings(asked))
     settings = _prototype_zone(session, settings, asked)
     asked["labels"] = _labels(asked.pop("labels"))
     asked["require_live"] = asked.pop("require") == "live"
-    asked["max_wait"] = _max_wait(asked.pop("max_wait_seconds"), asked.pop("defer_seconds"))
+    asked["max_wait"] = _max_wait(asked.pop("max_wait_seconds"), asked.pop("defer_seconds"), asked.pop("horizon_hours"))
+    learning = taken(asked, DATA_NAMES + TREATMENT_NAMES)
     if dry_run:
         return _dry_run(session, settings, asked)
+    if mode:
+        return _train(session, settings, mode, {**asked, **learning, "json_to": json_to})
     return _run(session, settings, json_to, {"command": command, **asked})
 
 
-def _refuse(command: tuple[str, ...], asked: dict[str, Any], *, dry_run: bool) -> None:
+def _refuse(command: tuple[str, ...], asked: dict[str, Any], *, mode: str | None, dry_run: bool) -> None:
     """What cannot be meant, before anything is read or started."""
-    if not command and not dry_run:
+    if command and mode:
+        raise click.UsageError(f"--mode {mode} trains here and runs no command: leave one of them out")
+    if not (command or mode or dry_run):
         raise click.UsageError(NO_COMMAND)
     pausing = [name for name in PLAN_ONLY if asked.pop(name)]
     if pausing:
@@ -75,7 +96,7 @@ def _taken_settings(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prototype_zone(session: Session, settings: Settings, asked: dict[str, Any]) -> Settings:
-    """--ci as the prototype meant it: live is the GB service unless a zone is set, csv is a file."""
+    """--ci as the prototype meant it: live is the GB service unless a zone is set; csv a file, GB's where no country is known."""
     from dataclasses import replace
 
     from greenai.cli.source import is_guessed
@@ -83,11 +104,12 @@ def _prototype_zone(session: Session, settings: Settings, asked: dict[str, Any])
     ci, ci_csv = asked.pop("ci"), asked.pop("ci_csv")
     asked["series"] = asked["series"] or ci_csv
     origin = settings.origins.get("zone", "")
-    if ci != "live" or not is_guessed(origin):
+    meant = ci == "live" or (ci == "csv" and settings.zone == NO_COUNTRY)
+    if not (meant and is_guessed(origin)):
         return settings
     if settings.zone != PROTOTYPE_ZONE:
-        session.screen.note("--ci live without a zone means GB; set another with --zone or GREENAI_ZONE")
-    return replace(settings, zone=PROTOTYPE_ZONE, origins={**settings.origins, "zone": "from --ci live"})
+        session.screen.note(f"--ci {ci} without a zone means GB; set another with --zone or GREENAI_ZONE")
+    return replace(settings, zone=PROTOTYPE_ZONE, origins={**settings.origins, "zone": f"from --ci {ci}"})
 
 
 def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -100,11 +122,12 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
     return labels
 
 
-def _max_wait(max_wait_s: float | None, defer_s: float | None) -> Any:
-    """The longest wait; --max-wait-seconds wins over --defer-seconds when both are given."""
+def _max_wait(max_wait_s: float | None, defer_s: float | None, horizon_h: float | None) -> Any:
+    """The longest wait: --max-wait-seconds wins over --defer-seconds, and that over --horizon-hours."""
     from datetime import timedelta
 
-    seconds = defer_s if max_wait_s is None else max_wait_s
+    horizon_s = None if horizon_h is None else horizon_h * 3600
+    seconds = next((given for given in (max_wait_s, defer_s, horizon_s) if given is not None), None)
     return None if seconds is None else timedelta(seconds=seconds)
 
 
@@ -133,6 +156,17 @@ def _dry_run(session: Session, settings: Settings, asked: dict[str, Any]) -> int
         session.screen.note(str(loud))
     session.screen.answer(best_start_line(answer.decision), style="")
     return 0
+
+
+def _train(session: Session, settings: Settings, mode: str, asked: dict[str, Any]) -> int:
+    from dataclasses import replace
+
+    from greenai.wiring import settings_with
+
+    if not _has_slack(asked):
+        session.screen.note("no slack given (--finish-by, --deadline or --max-wait-seconds): training at once")
+    known = settings_with(settings, series=asked.pop("series"))
+    return run_training(session, replace(known, origins=settings.origins), mode, asked)
 
 
 def _run(session: Session, settings: Settings, json_to: str | None, asked: dict[str, Any]) -> int:
