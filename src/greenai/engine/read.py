@@ -80,7 +80,7 @@ def read_intensity(query: Query, *, sources: Sources, require_live: bool = False
     chain = _Chain(query=query, sources=sources)
     covering = [provider for provider in sources.providers if provider.covers(query.zone)]
     live = [provider for provider in covering if provider.live and not provider.lacks(_access(chain, provider))]
-    locked = [provider for provider in covering if provider.live and provider not in live]
+    locked = [provider for provider in covering if provider.live and provider.lacks(_access(chain, provider)) == "key"]
     packaged = [provider for provider in covering if not provider.live]
     reading = _live(chain, live) or _archived_unless(chain, live, locked, require_live=require_live)
     try:

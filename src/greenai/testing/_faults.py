@@ -67,7 +67,7 @@ def _duplicate_rows(reply: Reply, _fault: Fault) -> Reply:
 
     def doubled(rows: Rows) -> Rows:
         again = copy.deepcopy(rows[1:2])
-        _set_numbers(again, lambda value: value + 7 if isinstance(value, int) else value)
+        _set_numbers(again, lambda value: value + 7 if isinstance(value, int | float) else value)
         return rows[:2] + again + rows[2:]
 
     return _with_rows(reply, doubled)
@@ -79,7 +79,11 @@ def _missing_rows(reply: Reply, _fault: Fault) -> Reply:
 
 def _new_year_cut(reply: Reply, _fault: Fault) -> Reply:
     """Nothing after 31 December 23:30 of the year the answer starts in (api-definitions issue 12)."""
-    return _with_rows(reply, lambda rows: [row for row in rows if row["from"][:4] == rows[0]["from"][:4]])
+    return _with_rows(reply, lambda rows: [row for row in rows if _year(row) == _year(rows[0])])
+
+
+def _year(row: Row) -> str:
+    return str(row.get("from", row.get("at")))[:4]
 
 
 def _list_as_object(reply: Reply, _fault: Fault) -> Reply:
@@ -100,6 +104,40 @@ def _outage_500(_reply: Reply, _fault: Fault) -> Reply:
 def _bad_request_400(_reply: Reply, _fault: Fault) -> Reply:
     message = {"code": "400 Bad Request", "message": "Please enter a valid path e.g. /intensity/"}
     return Reply(status=400, document={"error": message})
+
+
+def _not_found_404(_reply: Reply, _fault: Fault) -> Reply:
+    return Reply(status=404, document={"error": "Not Found"})
+
+
+def _bad_key_401(_reply: Reply, _fault: Fault) -> Reply:
+    return Reply(status=401, document={"error": "Invalid auth-token"})
+
+
+def _plan_401(_reply: Reply, _fault: Fault) -> Reply:
+    """A good key outside its plan: 401 all the same (Electricity Maps)."""
+    error = "Request unauthorized for zoneKey=DE,requestType=forecast,dataType=carbon-intensity."
+    message = "You do not have access to this specific endpoint for this specific zone."
+    return Reply(status=401, document={"error": error, "message": message})
+
+
+def _bad_key_403(_reply: Reply, _fault: Fault) -> Reply:
+    return Reply(status=403, document={"error": {"code": "API_KEY_INVALID", "message": "An invalid api_key was supplied."}})
+
+
+def _scope_403(_reply: Reply, _fault: Fault) -> Reply:
+    """An account that may not read the region (WattTime)."""
+    words = "Invalid scope. You do not have sufficient access to this resource."
+    return Reply(
+        status=403, document={"error": "Forbidden", "message": f"{words} All users are allowed free access to CAISO_NORTH."}
+    )
+
+
+def _sandbox(reply: Reply, _fault: Fault) -> Reply:
+    """Made-up data for a sandbox key (Electricity Maps)."""
+    if not isinstance(reply.document, dict):
+        return reply
+    return replace(reply, document={**reply.document, "_disclaimer": "This data is randomly generated: SANDBOX MODE"})
 
 
 def _rate_limit_429(_reply: Reply, fault: Fault) -> Reply:
@@ -138,6 +176,12 @@ FAULTS: Mapping[str, Callable[[Reply, Fault], Reply]] = MappingProxyType(
         "hang": _hang,
         "reset": _reset,
         "wrong_type": _wrong_type,
+        "not_found_404": _not_found_404,
+        "bad_key_401": _bad_key_401,
+        "plan_401": _plan_401,
+        "bad_key_403": _bad_key_403,
+        "scope_403": _scope_403,
+        "sandbox": _sandbox,
     }
 )
 """Every fault by name."""
@@ -153,6 +197,8 @@ def _with_data(reply: Reply, data: Any) -> Reply:
 
 def _with_rows(reply: Reply, edit: Callable[[Rows], Rows]) -> Reply:
     """The answer with its half hours edited, wherever they sit; one without any stays."""
+    if reply.shape is not None:
+        return replace(reply, document=reply.shape(edit(copy.deepcopy(list(reply.rows)))))
     data = copy.deepcopy(_data(reply))
     if data is None:
         return reply
@@ -175,6 +221,8 @@ def _with_numbers(reply: Reply, value: object) -> Reply:
 def _set_numbers(rows: Rows, change: Callable[[Any], object]) -> None:
     """Change every forecast and measured value of the rows in place."""
     for row in rows:
+        if "at" in row:
+            row["value"] = change(row["value"])
         for holder in row.get("regions", [row]):
             cell = holder.get("intensity", {})
             for name in cell.keys() & {"forecast", "actual"}:

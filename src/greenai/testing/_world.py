@@ -8,7 +8,7 @@ import math
 import zlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from greenai.errors import InputError
-from greenai.model.units import iso_utc
+from greenai.model.units import ceil_to, floor_to, iso_utc
 
 HALF_HOUR = timedelta(minutes=30)
 _MINUTE = timedelta(minutes=1)
@@ -26,11 +26,34 @@ _FORECAST_REACH = timedelta(hours=96)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as a service sees it; header names in lower case."""
+
+    path: str
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def one(self, name: str, default: str = "") -> str:
+        """The last value of an argument."""
+        return self.query.get(name, [default])[-1]
+
+
+Row = dict[str, Any]
+Shape = Callable[[list[Row]], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a service answers: a JSON document, or any bytes. `delivery` is how it reaches the client."""
+    """What a service answers: a JSON document, or any bytes. `delivery` is how it reaches the client.
+
+    `rows` are {"at": start, "value": g/kWh or None} before `shape` made the
+    document of them, for services whose rows faults can spoil.
+    """
 
     status: int = 200
     document: Any = None
+    rows: Sequence[Row] = ()
+    shape: Shape | None = None
     body: bytes | None = None
     content_type: str = "application/json; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -106,6 +129,33 @@ class World:
     def truth_g_per_kwh(self, start_at: datetime) -> float | None:
         """What happens, published or not."""
         return self.recorded.mean_g_per_kwh(start_at - self.shift, HALF_HOUR)
+
+
+def shaped(rows: Sequence[Row], shape: Shape) -> Reply:
+    """The answer that `shape` makes of the rows."""
+    return Reply(document=shape(list(rows)), rows=rows, shape=shape)
+
+
+def slots(start_at: datetime, end_at: datetime, step: timedelta) -> list[datetime]:
+    """The slots of a step since the epoch that begin in [start_at, end_at)."""
+    first_at = ceil_to(start_at, step)
+    return [first_at + step * number for number in range(max(0, -((first_at - end_at) // step)))]
+
+
+def forecast_rows(world: World, starts: Sequence[datetime], step: timedelta) -> list[Row]:
+    """The forecast for slots of any step; a slot holds the mean of its half hours."""
+    return [{"at": start, "value": _over(world.forecast_g_per_kwh, start, step)} for start in starts]
+
+
+def actual_rows(world: World, starts: Sequence[datetime], step: timedelta) -> list[Row]:
+    """The measured values of slots of any step, None where a half hour is not published."""
+    return [{"at": start, "value": _over(world.actual_g_per_kwh, start, step)} for start in starts]
+
+
+def _over(value_at: Callable[[datetime], float | None], start_at: datetime, step: timedelta) -> float | None:
+    halves = [value_at(half) for half in slots(floor_to(start_at, HALF_HOUR), start_at + step, HALF_HOUR)]
+    known = [value for value in halves if value is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(halves) else None
 
 
 def synthetic_rows() -> list[tuple[datetime, float]]:

@@ -1,7 +1,9 @@
 """A grid service on this machine, for tests and for trying things out.
 
-It speaks the documented routes of the GB Carbon Intensity API, replays a series
-file as if it were now, and fails on demand in the ways such services fail::
+It speaks the documented routes of the GB Carbon Intensity API and, each under its
+provider's name, of Electricity Maps, Energy-Charts, WattTime, EIA, Energi Data
+Service, Open Electricity and a Carbon Aware SDK. It replays a series file as if
+it were now, and fails on demand in the ways such services fail::
 
     with FakeGrid(series="2020.csv", now=datetime(2020, 6, 1, 10, 37, tzinfo=UTC)) as grid:
         grid.fail("outage_500", times=2)
@@ -29,20 +31,46 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qs
 
 from greenai.errors import InputError
 from greenai.model.units import as_utc, floor_to
-from greenai.testing import _uk
+from greenai.testing import (
+    _carbonawaresdk,
+    _eia,
+    _electricitymaps,
+    _energidataservice,
+    _energycharts,
+    _openelectricity,
+    _uk,
+    _watttime,
+)
 from greenai.testing._faults import FAULTS, Fault, spoiled
-from greenai.testing._world import HALF_HOUR, Recorded, Reply, World, rows_from_csv, synthetic_rows
+from greenai.testing._world import HALF_HOUR, Asked, Recorded, Reply, World, rows_from_csv, synthetic_rows
 
 HOST = "127.0.0.1"
 FAULT_NAMES = tuple(FAULTS)
 
 Rows = Iterable[tuple[datetime, float]]
-Service = Callable[[str, World], Reply]
+Service = Callable[[Asked, World], Reply]
 
-SERVICES: Mapping[str, Service] = MappingProxyType({"uk": _uk.answer})
+
+def _uk_answer(asked: Asked, world: World) -> Reply:
+    return _uk.answer(asked.path, world)
+
+
+SERVICES: Mapping[str, Service] = MappingProxyType(
+    {
+        "uk": _uk_answer,
+        "electricitymaps": _electricitymaps.answer,
+        "energycharts": _energycharts.answer,
+        "watttime": _watttime.answer,
+        "eia": _eia.answer,
+        "energidataservice": _energidataservice.answer,
+        "openelectricity": _openelectricity.answer,
+        "carbonawaresdk": _carbonawaresdk.answer,
+    }
+)
 """The services behind one server: each at /<name>; the UK service at / too."""
 
 _LONGEST_REQUEST_BYTES = 65_536
@@ -189,7 +217,9 @@ class FakeGrid:
             fault = self._next_fault(received.path)
         name, _, rest = received.path.lstrip("/").partition("/")
         service, path = (SERVICES[name], f"/{rest}") if name in SERVICES else (SERVICES["uk"], received.path)
-        reply = service(path.partition("?")[0], replace(self._world, now_at=self._clock()))
+        path, _, arguments = path.partition("?")
+        asked = Asked(path=path, query=parse_qs(arguments, keep_blank_values=True), headers=received.headers)
+        reply = service(asked, replace(self._world, now_at=self._clock()))
         return (spoiled(reply, fault) if fault else reply), fault
 
     def _next_fault(self, path: str) -> Fault | None:

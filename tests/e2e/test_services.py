@@ -1,0 +1,220 @@
+"""Every service through the command line against a fake of it: a plan from each, each fault in one sentence, nothing mislabelled."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from greenai.adapters import http
+from greenai.cli import main
+from greenai.testing.grid import FakeGrid
+
+SERVICES = {
+    "electricitymaps": ("DE", "average", "forecast", "lifecycle"),
+    "energycharts": ("DE", "average", "forecast", "unstated"),
+    "watttime": ("US-CAL-CISO", "marginal", "forecast", "direct"),
+    "eia": ("US-CAL-CISO", "average", "modelled", "lifecycle"),
+    "energidataservice": ("DK-DK1", "average", "forecast", "direct"),
+    "openelectricity": ("AU-NSW", "average", "modelled", "direct"),
+    "carbonawaresdk": ("US-CAL-CISO", "average", "forecast", "unstated"),
+    "carbonawaresdk_marginal": ("US-CAL-CISO", "marginal", "forecast", "unstated"),
+}
+"""Service -> a zone of it, and what its plan must say it rests on."""
+
+KEYS = {
+    "electricitymaps": "good-key-1234",
+    "watttime": "me:my-password",
+    "eia": "good-key-1234",
+    "openelectricity": "good-key-1234",
+}
+
+WORDS = {
+    "nulls": "no ",
+    "wrong_type": "is 'moderate', not a number",
+    "empty_object": "answer",
+    "html": "a web page, not JSON",
+    "truncated": "not JSON, or cut off",
+    "empty_body": "the answer is empty",
+    "outage_500": "answered 500",
+    "bad_request_400": "answered 400",
+    "rate_limit_429": "answered 429",
+    "hang": "",
+    "slow": "",
+    "reset": "",
+}
+"""Fault -> words its sentence must hold."""
+
+
+class Line:
+    """A command line beside a fake grid."""
+
+    def __init__(self, grid: FakeGrid, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.grid, self._capfd, self._monkeypatch = grid, capfd, monkeypatch
+
+    def use(self, service: str, key: str | None = None) -> str:
+        """Point greenai at one service and set its key; returns its zone."""
+        url = self.grid.url_of(service.removesuffix("_marginal"))
+        self._monkeypatch.setenv(f"GREENAI_{service.upper()}_URL", url)
+        self._monkeypatch.setenv("GREENAI_BASIS", SERVICES[service][1])
+        secret = key if key is not None else KEYS.get(service)
+        if secret:
+            self._monkeypatch.setenv(f"GREENAI_{service.upper()}_KEY", secret)
+        return SERVICES[service][0]
+
+    def run(self, *args: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        self._capfd.readouterr()
+        try:
+            code = main(list(args))
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = self._capfd.readouterr()
+        return code, out, err
+
+    def plan(self, zone: str, *more: str) -> tuple[int, str, str]:
+        return self.run("plan", "--duration", "1h", "--finish-by", "8h", "--zone", zone, "--json", *more)
+
+
+@pytest.fixture(autouse=True)
+def corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("GREENAI_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("GREENAI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GREENAI_HTTP_TIMEOUT_S", "1")
+    for service in ("uk", "electricitymaps", "energycharts", "watttime", "eia", "energidataservice", "openelectricity"):
+        monkeypatch.setenv(f"GREENAI_{service.upper()}_URL", "http://127.0.0.1:9")
+    monkeypatch.chdir(tmp_path)
+    # The distance between reads has a test of its own (tests/adapters/test_turns.py).
+    monkeypatch.setattr(http, "_wait_turn", lambda _request, _bound_s: None)
+
+
+@pytest.fixture
+def line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    with FakeGrid() as grid:
+        yield Line(grid, capfd, monkeypatch)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_plan_from_each(line, service):
+    zone = line.use(service)
+    code, out, err = line.plan(zone, "--require", "live")
+    assert (code, err) == (0, "")
+    source = json.loads(out)["source"]
+    assert (source["provider"], source["step"], source["fallback_reason"]) == (service, "live", None)
+    assert (source["basis"], source["kind"], source["scope"]) == SERVICES[service][1:]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_numbers_are_the_recorded_ones(line, service):
+    """The made-up day of the fake runs from 100 to 250 g/kWh, whatever unit the service speaks."""
+    code, out, _ = line.run("forecast", "--zone", line.use(service), "--hours", "12", "--json")
+    assert code == 0
+    values = [slot["g_per_kwh"] for slot in json.loads(out)["slots"]]
+    assert 100 - 1e-6 <= min(values) <= max(values) <= 250 + 1e-6
+    assert max(values) - min(values) > 10
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("fault", WORDS)
+def test_each_fault_is_one_sentence(line, service, fault):
+    zone = line.use(service)
+    line.grid.fail(fault)
+    code, out, err = line.plan(zone, "--require", "live")
+    assert (code, out) == (4, "")
+    said = err.splitlines()
+    assert said[0].startswith("error: ")
+    assert len(said) <= 2
+    assert WORDS[fault] in said[0]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_stands_in_says_what_it_is(line, service):
+    zone = line.use(service)
+    line.grid.fail("outage_500")
+    code, out, _ = line.plan(zone)
+    assert code == 0
+    source = json.loads(out)["source"]
+    assert source["step"] in {"climatology", "annual", "none"}
+    assert source["basis"] in {None, SERVICES[service][1]}
+    assert f"{service}: " in source["fallback_reason"]
+
+
+@pytest.mark.parametrize(
+    ("service", "fault", "words", "remedy"),
+    [
+        ("electricitymaps", "sandbox", "sandbox key", "GREENAI_ELECTRICITYMAPS_KEY"),
+        ("electricitymaps", "bad_key_401", "the key is not accepted", "GREENAI_ELECTRICITYMAPS_KEY"),
+        ("electricitymaps", "plan_401", "the plan of this key does not cover DE", "portal"),
+        ("watttime", "scope_403", "the account does not cover CAISO_NORTH", "US-CAL-CISO"),
+        ("watttime", "bad_key_401", "the log-in is not accepted", "GREENAI_WATTTIME_KEY"),
+        ("eia", "bad_key_403", "the key is not accepted", "GREENAI_EIA_KEY"),
+    ],
+)
+def test_refusals_are_told_apart(line, service, fault, words, remedy):
+    zone = line.use(service)
+    line.grid.fail(fault)
+    code, _, err = line.plan(zone, "--require", "live")
+    assert code == 4
+    assert words in err
+    assert remedy in err
+    assert KEYS[service] not in err
+
+
+@pytest.mark.parametrize(("service", "zone"), [("electricitymaps", "KE"), ("openelectricity", "AU-NSW"), ("eia", "US-CAL-CISO")])
+def test_a_service_without_its_key_is_named_with_the_variable(line, service, zone):
+    code, out, _ = line.plan(zone)
+    if code == 0:
+        assert f"{service}: not asked, set GREENAI_{service.upper()}_KEY" in json.loads(out)["source"]["fallback_reason"]
+    code, _, err = line.plan(zone, "--require", "live")
+    assert code == 4
+    assert f"GREENAI_{service.upper()}_KEY" in err
+
+
+def test_version_3_is_asked_where_there_is_no_version_4(line):
+    zone = line.use("electricitymaps")
+    line.grid.fail("not_found_404", path="/electricitymaps/v4")
+    code, out, _ = line.plan(zone, "--require", "live")
+    assert code == 0
+    assert json.loads(out)["source"]["provider"] == "electricitymaps"
+    asked = [one.path for one in line.grid.requests]
+    assert ["/v4/" in path for path in asked] == [True, False]
+    assert "disableCallerLookup=true" in asked[0]
+    assert "shouldUseFallbackCallerLookup=false" in asked[1]
+
+
+def test_keys_travel_in_headers_alone(line):
+    for service in KEYS:
+        line.plan(line.use(service))
+    assert all(secret not in one.path for one in line.grid.requests for secret in KEYS.values())
+    archive = (Path(os.environ["GREENAI_HOME"]) / "archive.sqlite").read_bytes()
+    assert not [secret for secret in (*KEYS.values(), "fake-token") if secret.encode() in archive]
+
+
+def test_a_key_set_puts_its_service_first(line):
+    line.use("energycharts")
+    zone = line.use("electricitymaps")
+    _, out, _ = line.plan(zone)
+    assert json.loads(out)["source"]["provider"] == "electricitymaps"
+
+
+def test_a_marginal_source_is_no_stand_in_for_an_average_one(line, monkeypatch):
+    zone = line.use("watttime")
+    monkeypatch.setenv("GREENAI_BASIS", "average")
+    _, out, _ = line.plan(zone)
+    assert json.loads(out)["source"]["provider"] == "climatology"
+    assert not line.grid.requests
+
+
+def test_an_answer_of_the_same_quarter_hour_is_used_again(line):
+    zone = line.use("energycharts")
+    for _ in range(3):
+        code, out, _ = line.plan(zone, "--require", "live")
+        assert (code, json.loads(out)["source"]["step"]) == (0, "live")
+    assert len(line.grid.requests) <= 2
