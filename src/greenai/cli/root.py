@@ -25,9 +25,13 @@ DEBUG_VARIABLE = "GREENAI_DEBUG"
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "now": ("now:now", "How clean is the grid at this moment?"),
     "forecast": ("forecast:forecast", "The next hours, drawn."),
+    "zones": ("zones:zones", "Which grids are covered, by which source, and the key it wants."),
+    "history": ("history:history", "What was measured, drawn or as a series file."),
     "plan": ("plan:plan", "When should a job run?"),
     "run": ("run:run", "Wait for the clean hour, run a command, leave evidence."),
     "train": ("train:train", "Train on your table now, behind the quality gate, metered."),
+    "optimize": ("optimize:optimize", "Find the least energy that is not worse, and save how."),
+    "experiment": ("experiment:experiment", "Baseline against optimised, in randomised pairs."),
     "measure": ("measure:measure", "Run a command now and measure it."),
     "evidence": ("evidence:evidence", "List, show, verify, settle and export what was recorded."),
     "doctor": ("doctor:doctor", "What can be measured here, and how to fix what cannot."),

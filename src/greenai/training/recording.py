@@ -65,7 +65,7 @@ class Recorder:
     """Measures calls of functions in this process and writes the evidence of each.
 
     `planned` prices runs that did not wait; the first `warm_ups` calls are labelled
-    so; `outcomes` are the finished runs in order.
+    so; `outcomes` are the finished runs in order, `last` what the last call used.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Recorder:
         self.planned = planned
         self._warm_ups = warm_ups
         self.outcomes: list[RunOutcome] = []
+        self.last: EnergyUse | None = None
         self._run: _Run | None = None
 
     def wait(self, job: Job, *, require_live: bool = False) -> Choice:
@@ -112,7 +113,8 @@ class Recorder:
             raise
         used_s = cpu_s_so_far() - before_s
         run.trace, run.ended_at = metering.stop(), self.doors.clock.now()
-        return result, energy_use(run.trace, used_s)
+        self.last = energy_use(run.trace, used_s)
+        return result, self.last
 
     def finish(self, labels: Mapping[str, str], *, exit_code: int = 0) -> RunOutcome:
         """Write the evidence of the call measured last, with what is known of it by now."""

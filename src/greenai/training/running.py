@@ -134,7 +134,7 @@ def train_when_clean(
     known = wiring.settings_with(settings, meter=ask.get("meter"))
     clock = clock or wiring.system_clock()
     books = books_of(command, {**ask.get("labels", {}), **treatment.labels(workload)}, ask, known)
-    job = _job(command, ask, known, clock)
+    job = job_now(command, ask, known, clock)
     doors = doors or wiring.open_doors(known, clock=clock, tell=tell)
     if known.series is not None:
         # A file that cannot serve is found out before the gate spends energy.
@@ -142,7 +142,7 @@ def train_when_clean(
     _prepare(workload, treatment, settings=known, doors=replace(doors, tell=tell_nobody), books=books)
     recorder = Recorder(known, doors, books)
     # Made anew: the job became runnable when all was ready, imports and gate are no waiting for the grid.
-    recorder.wait(_job(command, ask, known, clock), require_live=require_live)
+    recorder.wait(job_now(command, ask, known, clock), require_live=require_live)
     try:
         result = _train(workload, treatment, recorder, known)
         return Trained(outcome=recorder.finish(result_labels(result)), result=result)
@@ -175,7 +175,7 @@ def gate(workload: Workload, treatment: Treatment, *, settings: Settings, doors:
     arm.ready()
     base.ready()
     made, _use = recorder(
-        lambda: check(arm, workload, baseline=base, measure=_measure(settings), margin_share=treatment.margin_share)
+        lambda: check(arm, workload, baseline=base, measure=metered_by(settings), margin_share=treatment.margin_share)
     )
     recorder.finish({"notes": made.verdict.sentence()})
     verdicts.keep(workload, arm, base, made)
@@ -193,7 +193,8 @@ def result_labels(result: TrainResult) -> dict[str, str]:
     }
 
 
-def _job(command: tuple[str, ...], ask: Running, settings: Settings, clock: Clock) -> Job:
+def job_now(command: tuple[str, ...], ask: Running, settings: Settings, clock: Clock) -> Job:
+    """The job of this command, submitted now."""
     now_at = clock.now()
     return job_of(command, ask, settings, now_at=now_at, job_id=new_run_id(now_at), slack=timedelta(0))
 
@@ -209,7 +210,9 @@ def _prepare(workload: Workload, treatment: Treatment, *, settings: Settings, do
     (arm if passed else base).ready()
 
 
-def _measure(settings: Settings) -> Any:
+def metered_by(settings: Settings) -> Any:
+    """`greenai.api.measured` with these settings: no rows, no evidence."""
+
     def measure(function: Callable[[], Any], /) -> tuple[Any, EnergyUse]:
         return measured(function, settings=settings)
 

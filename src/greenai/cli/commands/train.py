@@ -9,8 +9,7 @@ import click
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.learning import EVIDENCE_CSV, MODE, data, run_training, treatment
 from greenai.cli.options import JSON_TO, SERIES, hardware, hardware_settings
-
-HARDWARE_NAMES = ("meter", "pue", "hold_w", "assumed_kw", "proxy_emissions")
+from greenai.cli.waiting import HARDWARE_NAMES
 
 
 @click.command(cls=Command)
