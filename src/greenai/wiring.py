@@ -16,7 +16,7 @@ from greenai._version import __version__
 from greenai.adapters.clock import SystemClock
 from greenai.adapters.door import SchemeDoor
 from greenai.adapters.executors.local import LocalExecutor, check_command
-from greenai.adapters.exporters import decision_json, evidence_csv
+from greenai.adapters.exporters import decision_json, evidence_csv, series_csv
 from greenai.adapters.files import FileDoor
 from greenai.adapters.http import NetworkDoor
 from greenai.adapters.ledger import FileLedger
@@ -37,6 +37,7 @@ from greenai.model.evidence import RunFacts
 from greenai.model.footprint import Embodied, Estimate
 from greenai.model.intensity import Access, Provider
 from greenai.model.job import Job
+from greenai.model.series import IntensitySeries
 from greenai.model.zone import Place
 from greenai.ports import Clock, Metering
 
@@ -44,9 +45,12 @@ if TYPE_CHECKING:
     from greenai.adapters.meters.chain import MeterChain
 
 __all__ = [
+    "access_to",
     "check_command",
     "check_outputs",
+    "check_series_file",
     "detect_meters",
+    "every_provider",
     "export",
     "facts_of",
     "metering_of",
@@ -58,6 +62,7 @@ __all__ = [
     "sources_of",
     "system_clock",
     "verify_ledger",
+    "write_series_file",
 ]
 
 GIVEN = ("csv", "constant")
@@ -88,9 +93,14 @@ def providers_of(settings: Settings) -> tuple[Provider, ...]:
     given = _given(settings)
     if given:
         return (plugins.load("greenai.providers", next(iter(given))),)
+    return tuple(provider for provider in every_provider(settings) if provider.basis == settings.basis)
+
+
+def every_provider(settings: Settings) -> tuple[Provider, ...]:
+    """All services and packaged facts of either basis, in order of preference."""
     known, _problems = plugins.load_all("greenai.providers")
-    asked = [provider for name, provider in known.items() if name not in GIVEN and provider.basis == settings.basis]
-    return tuple(sorted(asked, key=lambda provider: _preference(provider, settings)))
+    services = [provider for name, provider in known.items() if name not in GIVEN]
+    return tuple(sorted(services, key=lambda provider: _preference(provider, settings)))
 
 
 def _preference(provider: Provider, settings: Settings) -> tuple[bool, int, bool, bool, str]:
@@ -264,6 +274,16 @@ def check_outputs(csv: Path | None, decision_log: Path | None) -> None:
         evidence_csv.check_writable(csv, COLUMNS)
     if decision_log is not None:
         decision_json.check_writable(decision_log)
+
+
+def check_series_file(path: Path) -> None:
+    """Refuse a series file that cannot be made, before anything is asked; raises InputError."""
+    series_csv.check_free(path)
+
+
+def write_series_file(path: Path, series: IntensitySeries) -> None:
+    """Write a series so that --series reads it back; raises StoreError."""
+    series_csv.write(path, series)
 
 
 def export(outcome: RunOutcome, *, csv: Path | None, decision_log: Path | None) -> tuple[str, ...]:

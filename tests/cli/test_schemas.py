@@ -35,6 +35,8 @@ def check(document: Any, name: str) -> None:
 OWN_SCHEMA = {
     "now": "now",
     "forecast": "forecast",
+    "zones": "zones",
+    "history": "history",
     "plan": "plan",
     "run": "run",
     "measure": "run",

@@ -1,4 +1,4 @@
-"""Every service through the command line against a fake of it: a plan from each, each fault in one sentence, nothing mislabelled."""
+"""Every service through the command line against a fake of it: a plan from each, each fault in one sentence, none mislabelled."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("GREENAI_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GREENAI_HTTP_TIMEOUT_S", "1")
+    monkeypatch.setenv("GREENAI_HTTP_TIMEOUT_S", "8")
     for service in ("uk", "electricitymaps", "energycharts", "watttime", "eia", "energidataservice", "openelectricity"):
         monkeypatch.setenv(f"GREENAI_{service.upper()}_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
@@ -122,8 +122,9 @@ def test_the_numbers_are_the_recorded_ones(line, service):
 
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("fault", WORDS)
-def test_each_fault_is_one_sentence(line, service, fault):
+def test_each_fault_is_one_sentence(line, service, fault, monkeypatch):
     zone = line.use(service)
+    monkeypatch.setenv("GREENAI_HTTP_TIMEOUT_S", "1")
     line.grid.fail(fault)
     code, out, err = line.plan(zone, "--require", "live")
     assert (code, out) == (4, "")
@@ -218,3 +219,73 @@ def test_an_answer_of_the_same_quarter_hour_is_used_again(line):
         code, out, _ = line.plan(zone, "--require", "live")
         assert (code, json.loads(out)["source"]["step"]) == (0, "live")
     assert len(line.grid.requests) <= 2
+
+
+MEASURED = ["electricitymaps", "energycharts", "eia", "energidataservice", "openelectricity"]
+
+
+@pytest.mark.parametrize("service", MEASURED)
+def test_history_is_a_series_that_reads_back(line, service, tmp_path):
+    zone = line.use(service)
+    file = tmp_path / f"{service}.csv"
+    code, out, err = line.run(
+        "history", "--zone", zone, "--from", "2026-01-05", "--to", "2026-01-06", "--out", str(file), "--json"
+    )
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["source"]["provider"] == service
+    assert (found["source"]["kind"], found["source"]["basis"], found["source"]["scope"]) == (
+        "observed",
+        "average",
+        SERVICES[service][3],
+    )
+    at = ("--at", "2026-01-05T03:00Z", "--series", str(file))
+    code, out, _ = line.plan(zone, *at)
+    assert code == 0
+    assert json.loads(out)["source"]["scope"] == SERVICES[service][3]
+
+
+@pytest.mark.parametrize("service", ["watttime", "carbonawaresdk", "carbonawaresdk_marginal"])
+def test_what_is_not_measured_is_no_history(line, service, tmp_path):
+    file = tmp_path / "no.csv"
+    code, _, err = line.run(
+        "history", "--zone", line.use(service), "--from", "2026-01-05", "--to", "2026-01-06", "--out", str(file)
+    )
+    assert code == 4
+    assert "no measured intensities of US-CAL-CISO can be had" in err
+    assert not file.exists()
+
+
+def test_history_never_overwrites(line, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("mine")
+    code, _, err = line.run(
+        "history", "--zone", line.use("eia"), "--from", "2026-01-05", "--to", "2026-01-06", "--out", str(file)
+    )
+    assert (code, file.read_text()) == (2, "mine")
+    assert "is there already" in err
+
+
+def test_a_span_to_come_has_no_history(line):
+    code, _, err = line.run("history", "--zone", line.use("eia"), "--from", "2096-01-05", "--to", "2096-01-06")
+    assert code == 2
+    assert "nothing was measured" in err
+
+
+def test_zones_say_which_source_wants_which_key(line):
+    code, out, _ = line.run("zones", "US-CAL-CISO", "--json")
+    assert code == 0
+    found = {source["provider"]: source for source in json.loads(out)}
+    assert found["watttime"]["needs"] == "GREENAI_WATTTIME_KEY"
+    assert found["watttime"]["basis"] == "marginal"
+    assert (found["eia"]["ready"], found["climatology"]["ready"]) == (False, True)
+    line.use("eia")
+    _, out, _ = line.run("zones", "california", "--json")
+    assert {source["zone"] for source in json.loads(out)} >= {"US-CAL-CISO"}
+    assert next(source["provider"] for source in json.loads(out) if source["zone"] == "US-CAL-CISO") == "eia"
+
+
+def test_a_zone_nobody_knows(line):
+    code, _, err = line.run("zones", "atlantis")
+    assert code == 2
+    assert "no zone is known by 'atlantis'" in err

@@ -1,5 +1,6 @@
 """The public verbs, on top of wiring; the face re-exports them."""
 
+from greenai.api.exploring import Covered, history, zones
 from greenai.api.measuring import EnergyUse, measured
 from greenai.api.planning import PlanAnswer, forecast, plan
 from greenai.api.recording import evidence_list, evidence_show, settle, verify
@@ -10,6 +11,7 @@ from greenai.engine.settle import SettleReport
 from greenai.engine.verify import VerifyReport
 
 __all__ = [
+    "Covered",
     "EnergyUse",
     "PlanAnswer",
     "RunOutcome",
@@ -20,6 +22,7 @@ __all__ = [
     "evidence_list",
     "evidence_show",
     "forecast",
+    "history",
     "measure",
     "measured",
     "plan",
@@ -27,4 +30,5 @@ __all__ = [
     "settle",
     "track",
     "verify",
+    "zones",
 ]

@@ -1,7 +1,8 @@
-"""A file of intensities the user gives, in one of three shapes told apart by the names in its first line.
+"""A file of intensities the user gives, in one of a few shapes told apart by the names in its first line.
 
 - `start_utc,g_per_kwh`: a series; scope not stated.
 - `start_utc,lifecycle_g_per_kwh[,direct_g_per_kwh,...]`: a series; lifecycle is taken.
+- `start_utc,direct_g_per_kwh`: a series of direct emissions (`greenai history` writes one where that is the scope).
 - `region,UTC_hour,carbon_intensity_gco2_per_kwh`: one typical day per region, repeated.
 
 Columns may stand in any order, with others beside them. A series is what was
@@ -30,7 +31,7 @@ from greenai.model.units import iso_utc, parse_iso_utc
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 SHAPES = "start_utc,g_per_kwh or start_utc,lifecycle_g_per_kwh or region,UTC_hour,carbon_intensity_gco2_per_kwh"
-SERIES_COLUMNS: Mapping[str, Scope] = {"g_per_kwh": "unstated", "lifecycle_g_per_kwh": "lifecycle"}
+SERIES_COLUMNS: Mapping[str, Scope] = {"g_per_kwh": "unstated", "lifecycle_g_per_kwh": "lifecycle", "direct_g_per_kwh": "direct"}
 TABLE_COLUMN = "carbon_intensity_gco2_per_kwh"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
