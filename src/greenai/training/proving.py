@@ -24,6 +24,7 @@ from greenai.training.baseline import baseline_of
 from greenai.training.candidates import Candidate
 from greenai.training.comparing import FEWEST_RUNS, ExperimentResult, Intensities, Run, experiment
 from greenai.training.optimising import Budget, OptimiseResult, optimise
+from greenai.training.recipe import Recipe
 from greenai.training.recording import Recorder
 from greenai.training.running import Treatment, books_of, data_labels, job_now, metered_by
 from greenai.training.workload import Workload
@@ -73,7 +74,10 @@ def experiment_when_clean(
     known = wiring.settings_with(settings, meter=ask.get("meter"))
     clock = clock or wiring.system_clock()
     experiment_id = new_run_id(clock.now())
-    labels = {**ask.get("labels", {}), **_labels(workload, treatment), "experiment": experiment_id}
+    # Phase, seed and recipe differ from run to run: each run's end states its own.
+    own = ("phase", "seed", "recipe_sha256")
+    known_now = {name: value for name, value in treatment.labels(workload).items() if name not in own}
+    labels = {**ask.get("labels", {}), **known_now, "experiment": experiment_id}
     books = books_of(command, labels, ask, known)
     arm, base = treatment.arms(workload)
     arm.ready()
@@ -85,7 +89,7 @@ def experiment_when_clean(
     recorder.doors = replace(recorder.doors, sources=offline.sources, tell=tell_nobody)
 
     def kept(run: Run) -> None:
-        recorder.finish(_run_labels(run, recorder))
+        recorder.finish(_run_labels(run, recorder, treatment.chosen(workload)))
         tell_run(run)
 
     try:
@@ -144,19 +148,16 @@ def optimise_recorded(
     return result, recorder.finish(_search_labels(result))
 
 
-def _labels(workload: Workload, treatment: Treatment) -> dict[str, str]:
-    chosen = treatment.chosen(workload)
-    return {**replace(treatment, mode="optimized").labels(workload), "recipe_sha256": chosen.sha256, "estimator": chosen.family}
-
-
-def _run_labels(run: Run, recorder: Recorder) -> dict[str, str]:
+def _run_labels(run: Run, recorder: Recorder, recipe: Recipe) -> dict[str, str]:
     """What the evidence of one run learns; a measurement of several trainings says how many."""
     use = run.scored.use
     whole_s = recorder.last.duration_s if recorder.last else use.duration_s
     repeats = max(1, round(whole_s / use.duration_s)) if use.duration_s > 0 else 1
-    baseline: dict[str, str] = {"recipe_sha256": "", "estimator": "baseline"} if run.arm == "baseline" else {}
+    trained = {"estimator": "baseline"}
+    if run.arm == "optimized":
+        trained = {"estimator": recipe.family, "recipe_sha256": recipe.sha256}
     return {
-        **baseline,
+        **trained,
         "phase": run.arm,
         "pair_id": str(run.pair),
         "position": str(run.position),
