@@ -1,9 +1,10 @@
 """The public verbs, on top of wiring; the face re-exports them."""
 
-from greenai.api.exploring import Covered, history, zones
+from greenai.api.exploring import Covered, history, probe, zones
 from greenai.api.measuring import EnergyUse, measured
 from greenai.api.planning import PlanAnswer, forecast, plan
 from greenai.api.recording import evidence_list, evidence_show, settle, verify
+from greenai.api.replaying import series_of, trace_of_run
 from greenai.api.running import measure, run
 from greenai.api.tracking import Track, carbon_aware, track
 from greenai.engine.run import RunOutcome
@@ -26,8 +27,11 @@ __all__ = [
     "measure",
     "measured",
     "plan",
+    "probe",
     "run",
+    "series_of",
     "settle",
+    "trace_of_run",
     "track",
     "verify",
     "zones",
