@@ -20,6 +20,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "greenai.policies": "policy",
         "greenai.providers": "provider",
         "greenai.meters": "meter",
+        "greenai.forecasters": "forecaster",
         "greenai.executors": "executor",
         "greenai.listeners": "listener",
         "greenai.estimators": "estimator",

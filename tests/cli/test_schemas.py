@@ -38,6 +38,7 @@ OWN_SCHEMA = {
     "zones": "zones",
     "history": "history",
     "plan": "plan",
+    "backtest": "backtest",
     "run": "run",
     "measure": "run",
     "train": "run",

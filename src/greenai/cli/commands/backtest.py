@@ -1,0 +1,123 @@
+"""`greenai backtest`: what would have been saved on a measured past."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from greenai.cli.command import Command, Session, pass_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from greenai.api.backtesting import Tell
+
+FILE = click.Path(dir_okay=False)
+ORACLE = "the cheapest plan of whole slots with the whole future known: no policy can save more"
+
+
+@click.command(cls=Command)
+@click.option("--series", metavar="FILE", type=FILE, help="The measured intensities to play on.")
+@click.option("--history", metavar="FILE", type=FILE, help="Measured intensities before those of --series.")
+@click.option("--weather", metavar="FILE", type=FILE, help="Hourly weather of the zone, for the forecaster lpr+weather.")
+@click.option("--policy", metavar="P,...", default="rolling", show_default=True, help="Policies, separated by commas.")
+@click.option(
+    "--forecaster", metavar="F,...", default="lpr", show_default=True, help="lpr, seasonal-naive, lpr+weather, perfect, ..."
+)
+@click.option("--duration", metavar="SPAN,...", default="1h,4h", show_default=True, help="How long the jobs take.")
+@click.option("--slack", metavar="SPAN,...", default="24h", show_default=True, help="How much later they may be done.")
+@click.option("--from", "from_at", metavar="WHEN", help="First arrival, 2022-01-01T00:00Z.  [default: after the first year]")
+@click.option("--to", "to_at", metavar="WHEN", help="End of arrivals.  [default: the end of the series]")
+@click.option("--interruptible", is_flag=True, help="The jobs may be cut into pieces.")
+@click.option("--plan-once", is_flag=True, help="Keep the plan made at arrival; without it the job is planned anew each slot.")
+@pass_session
+def backtest(session: Session, /, series: str | None, **asked: Any) -> None:
+    """What would greenai have saved?
+
+    Every slot of the period is the arrival of a job of 1 kW. The policy knows the
+    past only. --zone names the grid; without it the file's name does.
+    """
+    if series is None:
+        raise click.UsageError("backtest needs measured intensities: add --series FILE, for example --series GB.csv")
+    from greenai.api import backtesting
+
+    listed = {name: _listed(asked[name]) for name in ("policy", "forecaster", "duration", "slack")}
+    wanted = backtesting.Asked(
+        policies=listed["policy"],
+        forecasters=listed["forecaster"],
+        durations=listed["duration"],
+        slacks=listed["slack"],
+        **{name: asked[name] for name in ("from_at", "to_at", "interruptible", "plan_once")},
+    )
+    files = {name: asked[name] for name in ("history", "weather")}
+    with progress(session) as tell:
+        rows = backtesting.backtest(series, **files, zone=session.zone, asked=wanted, tell=tell, settings=session.settings())
+    if session.json:
+        session.screen.document(rows)
+    else:
+        _show(session, rows)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def progress(session: Session) -> AbstractContextManager[Tell]:
+    """A bar on stderr while work is told of, on a terminal and unless --quiet; gone when it is done."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def bar() -> Iterator[Tell]:
+        from rich.progress import Progress
+
+        hidden = session.quiet or not session.screen.err.is_terminal
+        with Progress(console=session.screen.err, transient=True, disable=hidden) as shown:
+            task = shown.add_task("reading", total=None)
+            yield lambda what, done, total: shown.update(task, description=what, completed=done, total=total)
+
+    return bar()
+
+
+def _show(session: Session, rows: list[dict[str, Any]]) -> None:
+    """The best line first, then all of them."""
+    from greenai.cli.screen import facts, table
+    from greenai.cli.words import share
+
+    best = max(rows, key=lambda row: row["saving"])
+    where = f"{best['policy']} with {best['forecaster']}, {_job(best)}"
+    session.screen.answer(f"{best['zone']}: at best {share(best['saving'])} saved against running at once ({where})")
+    head = ("policy", "forecaster", "job + slack", "of oracle", "saving", "95 % interval", "oracle saves", "mean delay", "late")
+    session.screen.detail("", table(head, (_line(row) for row in rows), right=range(3, len(head))), "")
+    arrivals = ", ".join(sorted({f"{row['arrivals']:,}" for row in rows}))
+    session.screen.detail(
+        facts(
+            [
+                ("oracle", ORACLE),
+                ("arrivals", f"{arrivals} of 1 kW each, none knowing its future"),
+                ("interval", "over days: weeks of days drawn again and again"),
+            ]
+        )
+    )
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    from greenai.cli.words import share
+
+    fraction = row["fraction_of_oracle"]
+    return (
+        row["policy"],
+        row["forecaster"],
+        _job(row),
+        "-" if fraction is None else f"{fraction:.3f}",
+        share(row["saving"]),
+        f"{share(row['saving_low'])} to {share(row['saving_high'])}",
+        share(row["oracle_saving"]),
+        f"{row['mean_delay_h']:.1f} h",
+        str(row["deadline_misses"]),
+    )
+
+
+def _job(row: dict[str, Any]) -> str:
+    return f"{row['duration_h']:g} h + {row['slack_h']:g} h{' in pieces' if row['interruptible'] else ''}"

@@ -1,0 +1,135 @@
+"""`greenai backtest` on files, from the command line to the rows of the contract."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.cli.conftest import Cli
+from tests.cli.test_schemas import check
+from tests.forecasting_world import HOUR, START, grid, slow_noise
+
+from greenai.api import backtesting
+from greenai.model.units import iso_utc
+
+DAYS = 75
+
+
+def written(path: Path, values: np.ndarray, *, start_at: datetime = START, step: timedelta = HOUR) -> str:
+    lines = [f"{iso_utc(start_at + i * step)},{value:.2f}" for i, value in enumerate(values)]
+    path.write_text("\n".join(["start_utc,g_per_kwh", *lines]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def sky(path: Path, hours: int) -> str:
+    wind = 20 + 3 * slow_noise(hours, 2)
+    lines = [f"{iso_utc(START + i * HOUR)},10,80,50,{max(value, 0):.1f}" for i, value in enumerate(wind)]
+    path.write_text("\n".join(["start_utc,temp_c,rh_pct,cloud_pct,wind_10m_km_per_h", *lines]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def gb(corner: Path) -> str:
+    return written(corner / "GB.csv", grid(DAYS * 24))
+
+
+PERIOD = ("--from", iso_utc(START + timedelta(days=65)), "--to", iso_utc(START + timedelta(days=70)))
+
+
+def test_rows_keep_to_the_contract(cli: Cli, gb: str, corner: Path) -> None:
+    weather = sky(corner / "sky.csv", DAYS * 24)
+    names = "seasonal-naive,lpr,lpr+weather,perfect"
+    words = ("--policy", "rolling,run-now", "--forecaster", names, "--duration", "1h,4h", "--slack", "24h,48h")
+    done = cli("backtest", "--series", gb, "--weather", weather, *words, *PERIOD, "--json")
+    assert (done.code, done.err) == (0, "")
+    rows = json.loads(done.out)
+    check(rows, "backtest")
+    assert len(rows) == 4 + 4 * 4
+    assert {row["zone"] for row in rows} == {"GB"}
+    assert {row["arrivals"] for row in rows} == {120}
+    by = {(row["policy"], row["forecaster"]): row for row in rows if (row["duration_h"], row["slack_h"]) == (1, 24)}
+    assert by["run-now", "none"]["saving"] == 0
+    assert by["rolling", "perfect"]["fraction_of_oracle"] == pytest.approx(1)
+    assert 0.5 < by["rolling", "lpr"]["fraction_of_oracle"] < 1
+    assert by["rolling", "lpr"]["deadline_misses"] == 0
+
+
+def test_the_table_names_the_oracle(cli: Cli, gb: str) -> None:
+    done = cli("backtest", "--zone", "GB-13", "--series", gb, "--forecaster", "perfect", "--interruptible", *PERIOD)
+    assert done.out.startswith("GB-13: at best ")
+    assert "whole future known" in done.out
+    assert "4 h + 24 h in pieces" in done.out
+    assert done.err == ""
+    assert "oracle" not in cli("backtest", "-q", "--series", gb, "--forecaster", "perfect", *PERIOD).out
+
+
+def test_plan_once_plays_the_other_rule(cli: Cli, gb: str) -> None:
+    done = cli("backtest", "--series", gb, "--forecaster", "seasonal-naive", "--plan-once", *PERIOD, "--json")
+    assert {row["policy"] for row in json.loads(done.out)} == {"once"}
+
+
+def test_a_history_of_its_own_is_as_good(cli: Cli, gb: str, corner: Path) -> None:
+    values, cut = grid(DAYS * 24), 64 * 24
+    history = written(corner / "before.csv", values[:cut])
+    late = written(corner / "late.csv", values[cut:], start_at=START + cut * HOUR)
+    words = ("--zone", "GB", "--duration", "1h", *PERIOD, "--json")
+    parts = cli("backtest", "--series", late, "--history", history, *words)
+    assert parts.code == 0, parts.err
+    assert parts.out == cli("backtest", "--series", gb, *words).out
+
+
+def test_without_a_period_what_is_long_enough_teaches(cli: Cli, gb: str) -> None:
+    done = cli("backtest", "--series", gb, "--duration", "1h", "--json")
+    [row] = json.loads(done.out)
+    assert row["arrivals"] == 15 * 24 - 25
+
+
+def test_half_hours_are_played_too(cli: Cli, corner: Path) -> None:
+    fine = written(corner / "DE.csv", grid(8 * 48), step=timedelta(minutes=30))
+    words = ("--forecaster", "seasonal-naive", "--duration", "90m", "--slack", "6h", "--from", iso_utc(START + timedelta(days=6)))
+    done = cli("backtest", "--series", fine, *words, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)[0]["duration_h"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "add --series FILE"),
+        (("--series", "nowhere.csv"), "there is no file"),
+        (("--series", "GB.csv", "--policy", "guess"), "no policy 'guess' to test"),
+        (("--series", "GB.csv", "--forecaster", "guess"), "there is no forecaster named 'guess'"),
+        (("--series", "GB.csv", "--forecaster", "lpr+weather"), "needs a weather series"),
+        (("--series", "GB.csv", "--duration", "90m"), "no whole number of the series' slots"),
+        (("--series", "GB.csv", "--from", "2030-01-01T00:00Z"), "has no job that fits"),
+        (("--series", "GB.csv", "--from", "2022-01-20T00:00Z"), "lpr needs 60 days"),
+        (("--series", "empty.csv"), "is no series"),
+        (("--series", "GB.csv", "--history", "gap.csv"), "nothing is known of GB at"),
+        (("--series", "GB.csv", "--weather", "GB.csv"), "is no weather series"),
+        (("--series", "GB.csv", "--weather", "holes.csv"), "lacks hours"),
+    ],
+)
+def test_what_cannot_be_played_is_one_sentence(cli: Cli, gb: str, corner: Path, words: tuple[str, ...], said: str) -> None:
+    (corner / "empty.csv").write_text("a,b\n", encoding="utf-8")
+    written(corner / "gap.csv", grid(48), start_at=START - timedelta(days=9))
+    whole = Path(sky(corner / "sky.csv", 48)).read_text(encoding="utf-8").splitlines()
+    (corner / "holes.csv").write_text("\n".join([*whole[:9], *whole[10:]]), encoding="utf-8")
+    done = cli("backtest", *words)
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_progress_is_told_to_the_end(gb: str) -> None:
+    told: list[tuple[str, int, int]] = []
+    asked = backtesting.Asked(forecasters=("perfect",), durations=("1h",), from_at=PERIOD[1], to_at=PERIOD[3])
+    backtesting.backtest(gb, asked=asked, tell=lambda *step: told.append(step))
+    assert [step[1:] for step in told] == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_what_is_known_is_listed() -> None:
+    assert {"rolling", "run-now", "cats"} <= set(backtesting.known_policies())
+    assert {"lpr", "seasonal-naive", "perfect"} <= set(backtesting.known_forecasters())
