@@ -69,6 +69,7 @@ def examine(settings: Settings) -> tuple[Check, ...]:
         _meters,
         _time_zone,
         _grid,
+        _services,
         _store,
         _space,
         _variables,
@@ -154,6 +155,25 @@ def _service(reading: Reading) -> Check:
         return Check(name="grid", status="warn", detail=f"no service covers {zone}: {instead}", remedy=remedy)
     remedy = "check the network, or point <provider>_url at a service that can be reached"
     return Check(name="grid", status="warn", detail=f"{reading.fallback_reason}; {instead}", remedy=remedy)
+
+
+def _services(settings: Settings) -> Iterator[Check]:
+    """One check for each service with a key or an address of the user's: whether it answers for the zone."""
+    bounded = replace(settings, http_timeout_s=min(settings.http_timeout_s, NETWORK_LIMIT_S))
+    for name in sorted({*settings.keys, *settings.urls}):
+        try:
+            reading = api.probe(name, settings=bounded)
+        except GreenaiError as error:
+            yield Check(name=name, status="warn", detail=str(error), remedy=error.hint or "")
+            continue
+        if reading is None or reading.series is None:
+            remedy = f"greenai zones {settings.zone} lists the sources of this zone"
+            yield Check(name=name, status="warn", detail=f"it is set and does not cover {settings.zone}", remedy=remedy)
+        else:
+            series = reading.series
+            yield Check(
+                name=name, status="ok", detail=f"answers for {series.zone}: {series.kind}, {series.basis}, {series.scope}"
+            )
 
 
 def _store(settings: Settings) -> Iterator[Check]:

@@ -289,3 +289,21 @@ def test_a_zone_nobody_knows(line):
     code, _, err = line.run("zones", "atlantis")
     assert code == 2
     assert "no zone is known by 'atlantis'" in err
+
+
+def checks(line: Line) -> dict[str, dict[str, str]]:
+    _, out, _ = line.run("doctor", "--json")
+    found = json.loads(out)
+    return {check["name"]: check for check in (found["checks"] if isinstance(found, dict) else found)}
+
+
+def test_doctor_asks_each_service_that_is_set(line, monkeypatch):
+    monkeypatch.setenv("GREENAI_ZONE", line.use("energycharts"))
+    line.use("electricitymaps")
+    found = checks(line)
+    assert (found["energycharts"]["status"], found["electricitymaps"]["status"]) == ("ok", "ok")
+    assert "answers for DE: forecast, average, lifecycle" in found["electricitymaps"]["detail"]
+    assert "does not cover DE" in found["eia"]["detail"]
+    line.grid.fail("sandbox", path="/electricitymaps")
+    bad = checks(line)["electricitymaps"]
+    assert (bad["status"], "sandbox key" in bad["detail"]) == ("warn", True)

@@ -7,7 +7,8 @@ import io
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -116,6 +117,21 @@ def history(
     if path is not None:
         wiring.write_series_file(path, reading.series)
     return reading
+
+
+def probe(service: str, *, settings: Settings | None = None) -> Reading | None:
+    """The next day of the zone as one service alone says it, None where it does not cover the zone.
+
+    Raises:
+        ProviderError: what the service said in place of a usable answer.
+    """
+    known = wiring.settings_with(settings)
+    one = tuple(provider for provider in wiring.every_provider(known) if provider.name == service and provider.covers(known.zone))
+    if not one:
+        return None
+    now_at = wiring.system_clock().now()
+    query = Query(zone=known.zone, start_at=now_at, end_at=now_at + timedelta(hours=24), now_at=now_at, purpose="forecast")
+    return read_intensity(query, sources=replace(wiring.sources_of(known), providers=one), require_live=True)
 
 
 def _with_hour(moment: Moment) -> Moment:

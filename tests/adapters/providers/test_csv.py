@@ -205,7 +205,7 @@ def test_a_file_without_rows_is_refused(text):
     assert "region,UTC_hour,carbon_intensity_gco2_per_kwh" in caught.value.hint
 
 
-@pytest.mark.parametrize("header", ["time,value", "start_utc,direct_g_per_kwh", "start_utc;g_per_kwh", "g_per_kwh,region"])
+@pytest.mark.parametrize("header", ["time,value", "start_utc,marginal_g_per_kwh", "start_utc;g_per_kwh", "g_per_kwh,region"])
 def test_other_columns_are_refused_with_those_that_are_read(header):
     with pytest.raises(InputError, match="has the columns") as caught:
         parsed(lines("1,2", header=header))
@@ -272,3 +272,9 @@ def test_a_wrong_line_of_a_table_is_named(bad, problem):
 
 def test_hours_may_be_written_as_decimals():
     assert parsed(TABLE.replace("GB,0,", "GB,0.0,"), query(start_at=DAY)).at(DAY) == 200
+
+
+def test_direct_emissions_say_so():
+    """What `greenai history` writes of a service whose scope is direct."""
+    body = payload("start_utc,direct_g_per_kwh\n2026-11-24T10:00Z,5\n2026-11-24T11:00Z,6\n2026-11-24T12:00Z,7\n")
+    assert provider.parse([body], query()).scope == "direct"
