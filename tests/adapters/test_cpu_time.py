@@ -249,6 +249,17 @@ def test_a_proc_that_cannot_be_read_is_said(world, text):
         times.read()
 
 
+def test_a_machine_without_proc_is_said_at_each_read_and_counts_once_there_is_one(world):
+    times = JobCpu(proc_root=str(world.proc / "none"), sys_root="/")
+    with pytest.raises(MeterUnavailable):
+        times.read()
+    times._proc = str(world.proc)
+    world.busy(1000)
+    assert times.read().busy_s == 0.0
+    world.busy(1100)
+    assert times.read().busy_s == 1.0
+
+
 def test_before_anything_is_watched_the_job_has_used_nothing(world):
     times = world.counter()
     world.busy(100)

@@ -81,7 +81,10 @@ def test_zones_are_written_as_words():
         zones_of(["package-0"])
 
 
-@pytest.mark.parametrize(("words", "zone"), [([], "intel-rapl:1"), (["package-0=50"], "intel-rapl:0")])
+@pytest.mark.parametrize(
+    ("words", "zone"),
+    [([], "intel-rapl:1"), (["package-0=50"], "intel-rapl:0"), (["--period", "0.001", "package-0=50"], "intel-rapl:0")],
+)
 def test_it_can_be_started_from_the_shell(tmp_path, words, zone):
     command = [sys.executable, "-m", "greenai.testing.powercap", str(tmp_path / "tree"), *words]
     with subprocess.Popen(command) as process:

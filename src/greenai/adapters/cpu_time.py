@@ -63,12 +63,16 @@ class JobCpu:
         self._own_counts = False
         self._tree = Tree()
         self._cgroup: tuple[Path, float] | None = None
-        self._strangers = self._listed()
+        self._strangers = frozenset[int]()
         self._forks = -1
         self._began_ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS_PER_S)
         self._before_s = self._own_times().children_s
         self._job_s = 0.0
-        self._busy_before_s, _ = self._machine()
+        self._busy_before_s: float | None = None
+        # A machine without /proc must not stop what is to be measured: each read says so.
+        with suppress(OSError):
+            self._strangers = self._listed()
+            self._busy_before_s, _ = self._machine()
 
     def watch(self, pid: int) -> None:
         """Take this process and its descendants as the job.
@@ -97,6 +101,8 @@ class JobCpu:
     def read(self) -> CpuTimes:
         """CPU seconds since the beginning; the job's never fall. Raises MeterUnavailable where /proc cannot be read."""
         busy_s, forks = self._machine()
+        if self._busy_before_s is None:
+            self._busy_before_s = busy_s
         if self._watched:
             self._look(new=forks != self._forks)
             self._forks = forks

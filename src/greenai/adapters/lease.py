@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import hashlib
 import os
-import tempfile
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,9 +105,15 @@ def _release_all() -> None:
 
 def _directory(environ: Mapping[str, str]) -> Path:
     stated = environ.get("XDG_RUNTIME_DIR", "")
-    return Path(stated) if stated.startswith("/") and Path(stated).is_dir() else Path(tempfile.gettempdir())
+    if stated.startswith("/") and Path(stated).is_dir():
+        return Path(stated)
+    import tempfile
+
+    return Path(tempfile.gettempdir())
 
 
 def _job(environ: Mapping[str, str]) -> str:
+    import hashlib
+
     marks = "\0".join(f"{name}={environ.get(name, '')}" for name in JOB_VARIABLES)
     return hashlib.sha256(marks.encode()).hexdigest()[:16]

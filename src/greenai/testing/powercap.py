@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path, help="where to make it; must not hold one yet")
     parser.add_argument("zones", nargs="*", metavar="NAME=WATTS", help="default: two sockets with memory, 89 W")
     parser.add_argument("--period", type=float, default=PERIOD_S, help="seconds between two writes")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     try:
         zones = zones_of(options.zones) if options.zones else server()
     except ValueError:

@@ -13,6 +13,7 @@ Each file is opened anew at each read: 10 us, and a zone that has gone is seen t
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ NO_ZONES: Final = (
 _ZONE: Final = re.compile(r"(?P<system>[\w-]*rapl[\w-]*?)(?P<numbers>(?::\w+)+)")
 _DIE: Final = re.compile(r"(package-\d+)-die-\d+")
 _PREFERRED: Final = "intel-rapl"
+_LONGEST_NUMBER: Final = 64
 _MIRROR_UJ: Final = UJ_PER_J
 """Two counters of one package this close are one: read a millisecond apart they differ by less than a joule."""
 
@@ -155,11 +157,20 @@ def _size(place: Path) -> int:
 def _raw(file: Path) -> int:
     """A counter's value; raises MeterUnavailable, as PermissionError where that is the cause."""
     try:
-        return int(file.read_bytes())
+        return int(_contents(file))
     except OSError as error:
         raise MeterUnavailable(f"{file}: {error.strerror}") from error
     except ValueError:
         raise MeterUnavailable(f"{file} holds no number") from None
+
+
+def _contents(file: Path) -> bytes:
+    """A small file in one read: a quarter of the time pathlib takes, at each second of a run."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, _LONGEST_NUMBER)
+    finally:
+        os.close(descriptor)
 
 
 def _detected(zones: Iterable[_Zone], component: Component, environment: MeterEnvironment) -> RaplMeter | RejectedMeter:
