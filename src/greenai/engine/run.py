@@ -208,7 +208,7 @@ def shown(record: Record) -> dict[str, Any]:
 
 
 def run_ended_document(facts: RunFacts, trace: EnergyTrace) -> dict[str, Any]:
-    """The payload of run_ended: when and how the command ended, which samples belong to it, and its labels, some known only now."""
+    """The payload of run_ended: when and how the command ended, its samples, and its labels, some known only now."""
     return {
         "ended_at": iso_utc(facts.ended_at) if facts.ended_at else None,
         "exit_code": facts.exit_code,
