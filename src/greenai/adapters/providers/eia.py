@@ -137,7 +137,7 @@ def _intensities(answers: Sequence[Payload], factors: Mapping[str, float | None]
             if fuel not in factors:
                 raise ProviderBadData(f"the answer has the fuel {fuel!r}, for which no factor is known")
             if factors[fuel] is not None:
-                mixes[naive_utc(row.get("period"))][fuel] = _mwh(row)
+                mixes[naive_utc(row.get("period")) - HOUR][fuel] = _mwh(row)
     usual = _usual_fuels(mixes)
     found = ((hour, _intensity(mix, factors)) for hour, mix in mixes.items() if usual <= mix.keys())
     return {hour: value for hour, value in found if value is not None}
