@@ -307,3 +307,15 @@ def test_doctor_asks_each_service_that_is_set(line, monkeypatch):
     line.grid.fail("sandbox", path="/electricitymaps")
     bad = checks(line)["electricitymaps"]
     assert (bad["status"], "sandbox key" in bad["detail"]) == ("warn", True)
+
+
+def test_marginal_is_shown_beside_average(line, monkeypatch):
+    line.use("carbonawaresdk_marginal")
+    zone = line.use("carbonawaresdk")
+    code, out, err = line.plan(zone, "--beside")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["source"]["basis"], found["beside"]["basis"]) == ("average", "marginal")
+    assert found["beside"]["disagrees"] is False
+    monkeypatch.delenv("GREENAI_CARBONAWARESDK_MARGINAL_URL")
+    assert json.loads(line.plan(zone, "--beside")[1])["beside"] is None

@@ -1,6 +1,6 @@
 """The public verbs, on top of wiring; the face re-exports them."""
 
-from greenai.api.exploring import Covered, history, probe, zones
+from greenai.api.exploring import Covered, history, other_basis, probe, zones
 from greenai.api.measuring import EnergyUse, measured
 from greenai.api.planning import PlanAnswer, forecast, plan
 from greenai.api.recording import evidence_list, evidence_show, settle, verify
@@ -26,6 +26,7 @@ __all__ = [
     "history",
     "measure",
     "measured",
+    "other_basis",
     "plan",
     "probe",
     "run",

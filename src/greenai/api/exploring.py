@@ -14,9 +14,11 @@ from typing import Literal
 
 from greenai import wiring
 from greenai.api.asking import Moment, moment_of
+from greenai.api.planning import PlanAnswer
 from greenai.config import Settings
 from greenai.engine.read import read_intensity, setting_of
 from greenai.errors import InputError, ProviderError, UnknownZone
+from greenai.logic.beside import Beside, beside
 from greenai.model.intensity import Provider, Query, Reading, Request
 from greenai.model.series import Basis
 from greenai.model.units import as_utc, iso_utc
@@ -132,6 +134,23 @@ def probe(service: str, *, settings: Settings | None = None) -> Reading | None:
     now_at = wiring.system_clock().now()
     query = Query(zone=known.zone, start_at=now_at, end_at=now_at + timedelta(hours=24), now_at=now_at, purpose="forecast")
     return read_intensity(query, sources=replace(wiring.sources_of(known), providers=one), require_live=True)
+
+
+def other_basis(answer: PlanAnswer, *, settings: Settings | None = None) -> Beside | None:
+    """What a plan does on the basis it was not made on (average, marginal); None where no source of that one can be asked.
+
+    Raises:
+        ProviderError: such a source is set and gave no usable answer.
+    """
+    known = wiring.settings_with(settings)
+    other: Basis = "marginal" if known.basis == "average" else "average"
+    sources = wiring.sources_of(replace(known, basis=other, series=None, constant_g_per_kwh=None))
+    query = answer.reading.query
+    ready = [one for one in sources.providers if one.live and one.covers(query.zone)]
+    if not any(not one.lacks(wiring.access_to(one.name, known)) for one in ready):
+        return None
+    reading = read_intensity(query, sources=sources, require_live=True)
+    return None if reading.series is None else beside(answer.decision, reading.series, query.now_at)
 
 
 def _with_hour(moment: Moment) -> Moment:

@@ -11,6 +11,7 @@ from greenai.cli.options import placing
 
 if TYPE_CHECKING:
     from greenai.api import PlanAnswer
+    from greenai.logic.beside import Beside
 
 ASSUMED_FINISH = "24h"
 
@@ -18,14 +19,17 @@ ASSUMED_FINISH = "24h"
 @click.command(cls=Command)
 @placing
 @click.option("--at", metavar="WHEN", help="Decide as of this moment; with --series it replays any day.")
+@click.option("--beside", is_flag=True, help="Show what the plan does on the other basis: average beside marginal.")
 @pass_session
-def plan(session: Session, /, require: str | None, **asked: Any) -> None:
+def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -> None:
     """When should a job run?
 
     Without --finish-by or --deadline the job is taken to be due in 24 hours.
     """
     if asked["duration"] is None:
         raise click.UsageError("plan needs to know how long the job takes: add --duration, for example --duration 2h")
+    from dataclasses import asdict
+
     from greenai import api
 
     open_ended = asked["finish_by"] is None and asked["deadline"] is None
@@ -34,10 +38,28 @@ def plan(session: Session, /, require: str | None, **asked: Any) -> None:
     settings = session.settings()
     answer = api.plan(**asked, require_live=require == "live", settings=settings)
     refuse_miss(answer)
+    other = api.other_basis(answer, settings=settings) if beside else None
     if session.json:
-        session.screen.document(answer.document())
+        session.screen.document({**answer.document(), **({"beside": other and asdict(other)} if beside else {})})
+        return
+    show_plan(session, answer, settings.origins.get("zone", ""), open_ended=open_ended)
+    if beside:
+        _show_beside(session, other)
+
+
+def _show_beside(session: Session, other: Beside | None) -> None:
+    """The other basis in one line, and loudly where it says the opposite."""
+    from greenai.cli import words
+
+    if other is None:
+        session.screen.note("no source of the other basis covers this plan; greenai zones lists them")
+        return
+    planned, at_once = words.intensity(other.planned_g_per_kwh), words.intensity(other.at_once_g_per_kwh)
+    line = f"{other.basis} ({other.provider}): {planned} g/kWh as planned, {at_once} at once"
+    if other.disagrees:
+        session.screen.warn(f"{line}: THE TWO DISAGREE on whether this plan saves")
     else:
-        show_plan(session, answer, settings.origins.get("zone", ""), open_ended=open_ended)
+        session.screen.detail(f"beside: {line}")
 
 
 def refuse_miss(answer: PlanAnswer) -> None:
