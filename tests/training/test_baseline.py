@@ -57,6 +57,19 @@ def test_it_takes_gaps_texts_and_texts_never_met(rows):
     assert np.isfinite(said).all()
 
 
+def test_gaps_only_in_the_rows_to_predict(rows):
+    table, y = rows
+    whole = table.rows(np.flatnonzero(~np.isnan(table.numeric).any(axis=1)))
+    model = prototype_baseline(classes=0).fit(whole, y[: len(whole)], 1)
+    assert np.isfinite(model.predict(table)).all()
+
+
+def test_a_table_of_texts_only(rows):
+    table, y = rows
+    texts = table.only([], [0])
+    assert np.isfinite(prototype_baseline(classes=0).fit(texts, y, 1).predict(texts)).all()
+
+
 def test_a_class_absent_from_training_has_no_chance():
     split = sample("wine").split(0)
     kept = split.train_target < 2

@@ -64,6 +64,12 @@ def test_the_same_seed_says_the_same(name, halves):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_a_table_of_texts_only(name, halves):
+    train, test, y, _ = halves
+    assert np.isfinite(fitted(name, train.only([], [0]), y[:300]).predict(test.only([], [0]))).all()
+
+
 def test_linear_truth_needs_no_trees():
     split = sample("seedlin-1200").split(1)
     model = fitted("residual", split.train, split.train_target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 
@@ -20,6 +21,13 @@ def test_a_recipe_reads_back(tmp_path):
     save_recipe(replace(RECIPE, made={"by": "a test"}), tmp_path / "new" / "recipe.json")
     again = load_recipe(tmp_path / "new" / "recipe.json")
     assert again == replace(RECIPE, made={"by": "a test"})
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, *(one.recipe for one in packaged_recipes())])
+def test_recipes_keep_to_their_schema(recipe):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((files("greenai.schemas") / "recipe.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(recipe.document(), schema)
 
 
 def test_the_hash_is_of_what_it_does():

@@ -15,6 +15,7 @@ import numpy as np
 
 from greenai.errors import InputError
 from greenai.training.arms import Arm
+from greenai.training.encoding import filled
 from greenai.training.extras import need
 from greenai.training.family import Fitted
 from greenai.training.table import FloatArray, Table, frame
@@ -22,7 +23,7 @@ from greenai.training.table import FloatArray, Table, frame
 PROTOTYPE = MappingProxyType({"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3})
 """The prototype's baseline: scikit-learn's gradient boosting with these settings, random_state the seed."""
 
-_MODULES = ("sklearn.ensemble", "sklearn.compose", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.impute")
+_MODULES = ("sklearn.ensemble", "sklearn.compose", "sklearn.pipeline", "sklearn.preprocessing")
 
 
 def prototype_baseline(*, classes: int) -> Arm:
@@ -56,20 +57,21 @@ def own_baseline(name: str, *, classes: int) -> Arm:
         return factory()
 
     made = _made(factory, name)
-    return _arm("baseline", estimator, described={"estimator": f"{type(made).__module__}.{type(made).__name__}"}, classes=classes)
+    described = {"estimator": f"{type(made).__module__}.{type(made).__name__}", "factory": name, "made": repr(made)}
+    return _arm("baseline", estimator, described=described, classes=classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Foreign:
-    """A fitted estimator of scikit-learn's kind."""
+    """A fitted estimator of scikit-learn's kind; `medians` stand for missing numbers, None if it takes the table itself."""
 
     model: Any
     classes: int
-    as_frame: bool
+    medians: FloatArray | None
 
     def predict(self, table: Table, /) -> FloatArray:
         """Values (n,) or chances (n, classes)."""
-        features = _features(table, as_frame=self.as_frame)
+        features = _features(table, self.medians)
         if not self.classes:
             return np.asarray(self.model.predict(features), dtype=np.float64)
         chances = np.zeros((len(table), self.classes))
@@ -82,33 +84,38 @@ class _Foreign:
 
 def _arm(name: str, estimator: Any, *, described: dict[str, Any], classes: int) -> Arm:
     def fit(table: Table, target: FloatArray, seed: int) -> Fitted:
-        model = estimator(seed)
-        as_frame = hasattr(model, "steps")
-        if not as_frame:
+        model, medians = estimator(seed), None
+        if not hasattr(model, "steps"):
             model = need("sklearn.pipeline").make_pipeline(_preprocessing(table), model)
-        model.fit(_features(table, as_frame=as_frame), target)
-        return _Foreign(model=model, classes=classes, as_frame=as_frame)
+            medians = _medians(table.numeric)
+        model.fit(_features(table, medians), target)
+        return _Foreign(model=model, classes=classes, medians=medians)
 
     return Arm(name=name, fit=fit, modules=_MODULES, described=MappingProxyType(described))
 
 
-def _features(table: Table, *, as_frame: bool) -> Any:
-    if as_frame:
+def _features(table: Table, medians: FloatArray | None) -> Any:
+    """The table as a DataFrame, or as one array (n, columns) with missing numbers filled: there the prototype fell over."""
+    if medians is None:
         return frame(table)
-    return np.hstack([table.numeric, table.codes]) if table.codes.shape[1] else table.numeric
+    numeric = filled(table.numeric, medians)
+    return np.hstack([numeric, table.codes]) if table.codes.shape[1] else numeric
+
+
+def _medians(numeric: FloatArray) -> FloatArray:
+    known = [column[~np.isnan(column)] for column in numeric.T]
+    return np.array([np.median(column) if column.size else 0.0 for column in known])
 
 
 def _preprocessing(table: Table) -> Any:
-    """Numbers to unit spread, texts one-hot; missing numbers by their median, where the prototype fell over."""
-    preprocessing, pipeline = need("sklearn.preprocessing"), need("sklearn.pipeline")
-    scaled = preprocessing.StandardScaler()
-    if np.isnan(table.numeric.sum()):
-        imputed = need("sklearn.impute").SimpleImputer(strategy="median", keep_empty_features=True)
-        scaled = pipeline.make_pipeline(imputed, scaled)
+    """As in the prototype: numbers to unit spread, texts one-hot."""
+    preprocessing = need("sklearn.preprocessing")
     numbers = len(table.columns.numeric)
-    texts = list(range(numbers, table.columns.width))
     one_hot = preprocessing.OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    steps = [("numbers", scaled, list(range(numbers))), ("texts", one_hot, texts)]
+    steps = [
+        ("numbers", preprocessing.StandardScaler(), list(range(numbers))),
+        ("texts", one_hot, list(range(numbers, table.columns.width))),
+    ]
     return need("sklearn.compose").ColumnTransformer([step for step in steps if step[2]])
 
 
