@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "optimize": ("optimize:optimize", "Find the least energy that is not worse, and save how."),
     "experiment": ("experiment:experiment", "Baseline against optimised, in randomised pairs."),
     "predict": ("predict:predict", "Train on one table, predict another, measured."),
+    "report": ("report:report", "Cards, footprint, impact and one page, from the ledger."),
     "measure": ("measure:measure", "Run a command now and measure it."),
     "evidence": ("evidence:evidence", "List, show, verify, settle and export what was recorded."),
     "doctor": ("doctor:doctor", "What can be measured here, and how to fix what cannot."),
