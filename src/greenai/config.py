@@ -325,7 +325,7 @@ def _is_setting(name: str) -> bool:
     key = name.removeprefix(ENV_PREFIX).lower()
     if _known(key):
         return True
-    close = None if name in CHILD_ENV else _closest(key, cutoff=0.8)
+    close = None if name in CHILD_ENV else _closest(key, cutoff=0.75)
     if close:
         raise ConfigError(f"there is no setting {name}", hint=f"did you mean {ENV_PREFIX}{close.upper()}?")
     return False

@@ -202,11 +202,18 @@ def test_an_unknown_key_like_no_other_is_refused_too(world):
     assert "did you mean" not in caught.value.hint
 
 
-def test_an_unknown_variable_is_refused_only_if_it_looks_like_a_typing_error(world):
-    with pytest.raises(ConfigError, match="no setting GREENAI_ZON") as caught:
-        world.load({"GREENAI_ZON": "GB"})
-    assert caught.value.hint == "did you mean GREENAI_ZONE?"
-    assert world.load({"GREENAI_SOMETHING_ELSE": "x"}).ignored_env == ("GREENAI_SOMETHING_ELSE",)
+@pytest.mark.parametrize(
+    ("name", "meant"), [("GREENAI_ZON", "GREENAI_ZONE"), ("GREENAI_ZNOE", "GREENAI_ZONE"), ("GREENAI_HOEM", "GREENAI_HOME")]
+)
+def test_a_variable_that_looks_like_a_typing_error_is_refused(world, name, meant):
+    with pytest.raises(ConfigError, match=f"no setting {name}") as caught:
+        world.load({name: "GB"})
+    assert caught.value.hint == f"did you mean {meant}?"
+
+
+@pytest.mark.parametrize("name", ["GREENAI_SOMETHING_ELSE", "GREENAI_DEBUG", "GREENAI_IMAGE", "GREENAI_VERSION", "GREENAI_ROOT"])
+def test_a_variable_that_resembles_no_setting_is_left_to_others(world, name):
+    assert world.load({name: "x"}).ignored_env == (name,)
 
 
 def test_what_a_job_is_told_is_known(world):
