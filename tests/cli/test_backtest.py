@@ -133,3 +133,42 @@ def test_progress_is_told_to_the_end(gb: str) -> None:
 def test_what_is_known_is_listed() -> None:
     assert {"rolling", "run-now", "cats"} <= set(backtesting.known_policies())
     assert {"lpr", "seasonal-naive", "perfect"} <= set(backtesting.known_forecasters())
+
+
+def past_jobs(path: Path) -> str:
+    starts = [START + timedelta(days=62, hours=9 * i, minutes=17) for i in range(20)]
+    lines = [f"{iso_utc(at)},{iso_utc(at)},{iso_utc(at + timedelta(minutes=100))},400" for at in starts]
+    path.write_text("\n".join(["submit,start,end,power_w", *lines, ",,,"]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_jobs_that_were_run(cli: Cli, gb: str, corner: Path) -> None:
+    jobs = past_jobs(corner / "jobs.csv")
+    words = ("--jobs", jobs, "--series", gb, "--policy", "rolling,run-now", "--forecaster", "lpr,perfect", "--slack", "12h,24h")
+    done = cli("backtest", *words, "--json")
+    assert (done.code, done.err) == (0, "")
+    rows = json.loads(done.out)
+    check(rows, "backtest")
+    assert {row["arrivals"] for row in rows} == {20}
+    assert {(row["policy"], row["forecaster"]) for row in rows} == {
+        ("run-now", "none"),
+        ("rolling", "lpr"),
+        ("rolling", "perfect"),
+    }
+    assert all(row["energy_kwh"] == pytest.approx(20 * 0.4 * 100 / 60) for row in rows)
+    table = cli("backtest", *words).out
+    assert "saved against how the jobs were run" in table
+    assert "1: never started, or not ended" in table
+    assert "none begun earlier than it was" in table
+
+
+def test_jobs_bring_their_own_lengths(cli: Cli, gb: str, corner: Path) -> None:
+    done = cli("backtest", "--jobs", past_jobs(corner / "jobs.csv"), "--series", gb, "--duration", "1h")
+    assert done.code == 2
+    assert "--duration is for made-up jobs" in done.err
+
+
+def test_an_empty_ledger_has_no_job_to_play(cli: Cli, gb: str) -> None:
+    done = cli("backtest", "--jobs", "ledger", "--series", gb)
+    assert done.code == 2
+    assert "no job of the history can be played (it is empty)" in done.err

@@ -19,6 +19,7 @@ from greenai.config import Settings
 from greenai.errors import InputError
 from greenai.logic import backtesting as played
 from greenai.logic.backtesting_matrix import LEAST, Period, forecast_matrix
+from greenai.logic.backtesting_replay import Forecaster
 from greenai.logic.history import history_of
 from greenai.model.intensity import Payload, Provider, Query, Request, source_of
 from greenai.model.series import IntensitySeries
@@ -72,7 +73,7 @@ def backtest(
     """
     ask, say = asked or Asked(), tell or (lambda _what, _done, _of: None)
     known = settings_with(settings)
-    policies = _policies(ask)
+    policies = policies_of(ask)
     name = zone or Path(series).stem
     whole = read_whole([path for path in (history, series) if path is not None], name, known)
     scenarios = [
@@ -83,12 +84,14 @@ def backtest(
     period, arrivals = _period(whole, ask, max(scenario.span for scenario in scenarios))
     sky = None if weather is None else read_weather(weather, name, known)
     rows: list[dict[str, Any]] = []
-    tasks = list(_tasks(policies, tuple(ask.forecasters)))
+    tasks = list(tasks_of(policies, tuple(ask.forecasters)))
     total = sum(1 + len(group) * len(scenarios) for _, group in tasks)
     done = 0
     for forecaster, group in tasks:
         say(f"forecasting with {forecaster}", done, total)
-        seen = forecast_matrix(period, "perfect" if forecaster == NO_FORECAST else forecaster, plugin=_forecaster, weather=sky)
+        seen = forecast_matrix(
+            period, "perfect" if forecaster == NO_FORECAST else forecaster, plugin=forecaster_named, weather=sky
+        )
         ground = played.Ground(
             zone=name,
             actual=period.actual,
@@ -118,7 +121,7 @@ def known_forecasters() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*LEAST, *plugins.names("greenai.forecasters"))))
 
 
-def _policies(ask: Asked) -> tuple[str, ...]:
+def policies_of(ask: Asked) -> tuple[str, ...]:
     """The policies, `rolling` being the one planned once if that was asked; raises InputError for an unknown one."""
     names = tuple(dict.fromkeys("once" if name == "rolling" and ask.plan_once else name for name in ask.policies))
     for name in names:
@@ -127,11 +130,13 @@ def _policies(ask: Asked) -> tuple[str, ...]:
     return names
 
 
-def _forecaster(name: str) -> Any:
-    return plugins.load("greenai.forecasters", name)
+def forecaster_named(name: str) -> Forecaster:
+    """A forecaster by its entry point's name; raises InputError with the closest names."""
+    forecaster: Forecaster = plugins.load("greenai.forecasters", name)
+    return forecaster
 
 
-def _tasks(policies: tuple[str, ...], forecasters: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def tasks_of(policies: tuple[str, ...], forecasters: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each forecaster with the policies that read it; those that read none come first, together."""
     blind = tuple(name for name in policies if name in BLIND)
     if blind:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from greenai.api.backtesting import Tell
+    from greenai.logic.job_history import JobHistory
 
+DURATION = "1h,4h"
+IN_THE_JOBS = {"duration": "--duration", "from_at": "--from", "to_at": "--to", "interruptible": "--interruptible"}
 FILE = click.Path(dir_okay=False)
 ORACLE = "the cheapest plan of whole slots with the whole future known: no policy can save more"
 
@@ -21,43 +24,50 @@ ORACLE = "the cheapest plan of whole slots with the whole future known: no polic
 @click.command(cls=Command)
 @click.option("--series", metavar="FILE", type=FILE, help="The measured intensities to play on.")
 @click.option("--history", metavar="FILE", type=FILE, help="Measured intensities before those of --series.")
+@click.option("--jobs", metavar="FILE", help="Jobs that were run: sacct --parsable2 or CSV; ledger for greenai's own.")
 @click.option("--weather", metavar="FILE", type=FILE, help="Hourly weather of the zone, for the forecaster lpr+weather.")
 @click.option("--policy", metavar="P,...", default="rolling", show_default=True, help="Policies, separated by commas.")
 @click.option(
     "--forecaster", metavar="F,...", default="lpr", show_default=True, help="lpr, seasonal-naive, lpr+weather, perfect, ..."
 )
-@click.option("--duration", metavar="SPAN,...", default="1h,4h", show_default=True, help="How long the jobs take.")
+@click.option("--duration", metavar="SPAN,...", help="How long the jobs take.  [default: 1h,4h]")
 @click.option("--slack", metavar="SPAN,...", default="24h", show_default=True, help="How much later they may be done.")
 @click.option("--from", "from_at", metavar="WHEN", help="First arrival, 2022-01-01T00:00Z.  [default: after the first year]")
 @click.option("--to", "to_at", metavar="WHEN", help="End of arrivals.  [default: the end of the series]")
 @click.option("--interruptible", is_flag=True, help="The jobs may be cut into pieces.")
 @click.option("--plan-once", is_flag=True, help="Keep the plan made at arrival; without it the job is planned anew each slot.")
 @pass_session
-def backtest(session: Session, /, series: str | None, **asked: Any) -> None:
+def backtest(session: Session, /, series: str | None, jobs: str | None, **asked: Any) -> None:
     """What would greenai have saved?
 
-    Every slot of the period is the arrival of a job of 1 kW. The policy knows the
-    past only. --zone names the grid; without it the file's name does.
+    Every slot of the period is the arrival of a job of 1 kW; with --jobs it is
+    your own jobs, none begun earlier than it was. The policy knows the past only.
+    --zone names the grid; without it the file's name does.
     """
     if series is None:
         raise click.UsageError("backtest needs measured intensities: add --series FILE, for example --series GB.csv")
-    from greenai.api import backtesting
+    for name, option in IN_THE_JOBS.items():
+        if jobs is not None and asked[name]:
+            raise click.UsageError(f"{option} is for made-up jobs, --jobs has its own: give one of them")
+    from greenai.api.backtesting import Asked, backtest
+    from greenai.api.backtesting_jobs import backtest_jobs
 
-    listed = {name: _listed(asked[name]) for name in ("policy", "forecaster", "duration", "slack")}
-    wanted = backtesting.Asked(
-        policies=listed["policy"],
-        forecasters=listed["forecaster"],
-        durations=listed["duration"],
-        slacks=listed["slack"],
+    wanted = Asked(
+        policies=_listed(asked["policy"]),
+        forecasters=_listed(asked["forecaster"]),
+        durations=_listed(asked["duration"] or DURATION),
+        slacks=_listed(asked["slack"]),
         **{name: asked[name] for name in ("from_at", "to_at", "interruptible", "plan_once")},
     )
     files = {name: asked[name] for name in ("history", "weather")}
     with progress(session) as tell:
-        rows = backtesting.backtest(series, **files, zone=session.zone, asked=wanted, tell=tell, settings=session.settings())
+        told: dict[str, Any] = {"zone": session.zone, "asked": wanted, "tell": tell, "settings": session.settings()}
+        answer = None if jobs is None else backtest_jobs(jobs, series, **files, **told)
+        rows = answer.rows if answer else backtest(series, **files, **told)
     if session.json:
         session.screen.document(rows)
     else:
-        _show(session, rows)
+        _show(session, rows, None if answer is None else answer.history)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -80,30 +90,46 @@ def progress(session: Session) -> AbstractContextManager[Tell]:
     return bar()
 
 
-def _show(session: Session, rows: list[dict[str, Any]]) -> None:
+def _show(session: Session, rows: list[dict[str, Any]], history: JobHistory | None) -> None:
     """The best line first, then all of them."""
     from greenai.cli.screen import facts, table
     from greenai.cli.words import share
 
     best = max(rows, key=lambda row: row["saving"])
     where = f"{best['policy']} with {best['forecaster']}, {_job(best)}"
-    session.screen.answer(f"{best['zone']}: at best {share(best['saving'])} saved against running at once ({where})")
-    head = ("policy", "forecaster", "job + slack", "of oracle", "saving", "95 % interval", "oracle saves", "mean delay", "late")
+    against = "running at once" if history is None else "how the jobs were run"
+    session.screen.answer(f"{best['zone']}: at best {share(best['saving'])} saved against {against} ({where})")
+    head = ["policy", "forecaster", "job + slack", "of oracle", "saving", "95 % interval", "oracle saves", "mean delay", "late"]
+    head += [] if history is None else ["tight", "saved"]
     session.screen.detail("", table(head, (_line(row) for row in rows), right=range(3, len(head))), "")
     arrivals = ", ".join(sorted({f"{row['arrivals']:,}" for row in rows}))
+    of_arrivals = ("arrivals", f"{arrivals} of 1 kW each, none knowing its future")
     session.screen.detail(
         facts(
             [
                 ("oracle", ORACLE),
-                ("arrivals", f"{arrivals} of 1 kW each, none knowing its future"),
+                *([of_arrivals] if history is None else _jobs_facts(rows[0], history)),
                 ("interval", "over days: weeks of days drawn again and again"),
             ]
         )
     )
 
 
+def _jobs_facts(row: dict[str, Any], history: JobHistory) -> list[tuple[str, str]]:
+    """What the jobs were, and which were left out."""
+    from greenai.cli.words import energy
+
+    unmeasured = sum(job.energy_kwh is None for job in history.jobs)
+    assumed = f", {unmeasured:,} of them without a measured energy, taken as 1 kW" if unmeasured else ""
+    return [
+        ("jobs", f"{row['arrivals']:,}, {energy(row['energy_kwh'])}{assumed}; none begun earlier than it was"),
+        ("left out", "; ".join(f"{count:,}: {reason}" for reason, count in history.left_out.items())),
+        ("tight", "jobs that would have begun at their last moment"),
+    ]
+
+
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
-    from greenai.cli.words import share
+    from greenai.cli.words import grams, share
 
     fraction = row["fraction_of_oracle"]
     return (
@@ -116,8 +142,9 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
         share(row["oracle_saving"]),
         f"{row['mean_delay_h']:.1f} h",
         str(row["deadline_misses"]),
+        *((f"{row['tight_deadlines']:,}", grams(row["saved_g"])) if "saved_g" in row else ()),
     )
 
 
 def _job(row: dict[str, Any]) -> str:
-    return f"{row['duration_h']:g} h + {row['slack_h']:g} h{' in pieces' if row['interruptible'] else ''}"
+    return f"{row['duration_h']:.4g} h + {row['slack_h']:g} h{' in pieces' if row['interruptible'] else ''}"
