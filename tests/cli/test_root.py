@@ -44,6 +44,19 @@ def test_every_command_loads_and_explains_itself(cli: Cli, name: str) -> None:
     assert "-h, --help" in result.out or "--help" in result.out
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["completion"], "  bash: greenai completion bash > ~/.local/share/bash-completion/completions/greenai"),
+        (["testing", "grid"], "  export GREENAI_UK_URL=http://127.0.0.1:PORT"),
+    ],
+)
+def test_examples_in_help_keep_their_lines(cli: Cli, words: list[str], line: str) -> None:
+    lines = cli(*words, "--help").out.splitlines()
+    assert any(shown.strip() == line.strip() for shown in lines)
+    assert not any("\\b" in shown for shown in lines)
+
+
 def test_every_leaf_has_the_common_options() -> None:
     context = click.Context(root)
     leaves = [root.get_command(context, name) for name in COMMANDS]

@@ -8,18 +8,20 @@ from greenai.cli.command import Command, Session, pass_session
 
 SHELLS = ("bash", "zsh", "fish")
 
+HELP = """Shell completion for bash, zsh or fish.
 
-@click.command(cls=Command)
+\b
+  bash: greenai completion bash > ~/.local/share/bash-completion/completions/greenai
+  zsh:  greenai completion zsh > a directory of $fpath, as _greenai
+  fish: greenai completion fish > ~/.config/fish/completions/greenai.fish
+"""
+
+
+@click.command(cls=Command, help=HELP)
 @click.argument("shell", type=click.Choice(SHELLS))
 @pass_session
 def completion(session: Session, shell: str) -> None:
-    r"""Shell completion for bash, zsh or fish.
-
-    \b
-      bash: greenai completion bash > ~/.local/share/bash-completion/completions/greenai
-      zsh:  greenai completion zsh > a directory of $fpath, as _greenai
-      fish: greenai completion fish > ~/.config/fish/completions/greenai.fish
-    """
+    """Print the script, or with --json one document that holds it."""
     from click.shell_completion import get_completion_class
 
     from greenai.cli.root import COMPLETE_VARIABLE, root

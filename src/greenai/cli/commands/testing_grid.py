@@ -10,8 +10,16 @@ from greenai.cli.command import Command, Session, pass_session
 
 VARIABLE = "GREENAI_UK_URL="
 
+HELP = """Serve a series file as the GB Carbon Intensity API does, until Ctrl-C.
 
-@click.command(cls=Command)
+\b
+  greenai testing grid --series 2020.csv --at 2020-06-01T10:00Z &
+  export GREENAI_UK_URL=http://127.0.0.1:PORT
+  greenai plan --zone GB --duration 2h
+"""
+
+
+@click.command(cls=Command, help=HELP)
 @click.option("--series", metavar="FILE", type=click.Path(), help="The series file to replay.  [default: a made-up day]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1.  [default: any free one]")
 @click.option("--at", metavar="WHEN", help="The recorded moment that plays as now, such as 2020-06-01T10:00Z.")
@@ -19,13 +27,7 @@ VARIABLE = "GREENAI_UK_URL="
 @click.option("--fault", "faults", metavar="NAME[:N]", multiple=True, help="Fail this way, N times or always; may be repeated.")
 @pass_session
 def grid(session: Session, *, series: str | None, port: int, at: str | None, noise_share: float, faults: tuple[str, ...]) -> None:
-    r"""Serve a series file as the GB Carbon Intensity API does, until Ctrl-C.
-
-    \b
-      greenai testing grid --series 2020.csv --at 2020-06-01T10:00Z &
-      export GREENAI_UK_URL=http://127.0.0.1:PORT
-      greenai plan --zone GB --duration 2h
-    """
+    """Serve until interrupted."""
     from datetime import UTC, datetime
 
     from greenai.moments import parse_moment
