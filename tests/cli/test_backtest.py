@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.cli.test_schemas import check
 from tests.forecasting_world import HOUR, START, grid, slow_noise
 
 from greenai.api import backtesting
-from greenai.model.units import iso_utc
+from greenai.model.units import floor_to, iso_utc
 
 DAYS = 75
 
@@ -85,6 +86,14 @@ def test_without_a_period_what_is_long_enough_teaches(cli: Cli, gb: str) -> None
     done = cli("backtest", "--series", gb, "--duration", "1h", "--json")
     [row] = json.loads(done.out)
     assert row["arrivals"] == 15 * 24 - 25
+
+
+def test_a_bare_date_is_its_midnight_in_utc(cli: Cli, gb: str) -> None:
+    words = ("--series", gb, "--forecaster", "perfect", "--duration", "1h", "--json")
+    bare = cli("backtest", *words, "--from", "2022-03-01", "--to", "2022-03-05")
+    assert bare.code == 0, bare.err
+    assert json.loads(bare.out)[0]["arrivals"] == 96
+    assert bare.out == cli("backtest", *words, "--from", "2022-03-01T00:00Z", "--to", "2022-03-05T00:00Z").out
 
 
 def test_half_hours_are_played_too(cli: Cli, corner: Path) -> None:
@@ -166,6 +175,16 @@ def test_jobs_bring_their_own_lengths(cli: Cli, gb: str, corner: Path) -> None:
     done = cli("backtest", "--jobs", past_jobs(corner / "jobs.csv"), "--series", gb, "--duration", "1h")
     assert done.code == 2
     assert "--duration is for made-up jobs" in done.err
+
+
+def test_our_own_ledger_is_a_job_history(cli: Cli, corner: Path) -> None:
+    assert cli("measure", "--", sys.executable, "-c", "sum(range(3_000_000))").code == 0
+    first_at = floor_to(datetime.now(UTC), HOUR) - timedelta(days=3)
+    series = written(corner / "GB.csv", grid(5 * 24), start_at=first_at)
+    done = cli("backtest", "--jobs", "ledger", "--series", series, "--forecaster", "seasonal-naive", "--json")
+    assert done.code == 0, done.err
+    [row] = json.loads(done.out)
+    assert (row["arrivals"], row["slack_h"]) == (1, 24)
 
 
 def test_an_empty_ledger_has_no_job_to_play(cli: Cli, gb: str) -> None:

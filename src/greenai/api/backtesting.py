@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -144,6 +144,8 @@ def tasks_of(policies: tuple[str, ...], forecasters: tuple[str, ...]) -> Iterato
     others = tuple(name for name in policies if name not in BLIND)
     if others:
         for forecaster in dict.fromkeys(forecasters):
+            if forecaster not in LEAST:
+                forecaster_named(forecaster)
             yield forecaster, others
 
 
@@ -159,8 +161,8 @@ def _period(whole: IntensitySeries, ask: Asked, span: int) -> tuple[Period, int]
     """The slots to play and how many of them are arrivals; deadlines may lie after `to_at`, within the series."""
     now_at = system_clock().now()
     first_year = min(FIRST_YEAR, max(LEAST["lpr"], (whole.end_at - whole.start_at) / 2))
-    from_at = whole.start_at + first_year if ask.from_at is None else as_utc(moment_of(ask.from_at, now_at), name="from")
-    to_at = whole.end_at if ask.to_at is None else as_utc(moment_of(ask.to_at, now_at), name="to")
+    from_at = whole.start_at + first_year if ask.from_at is None else _day_or_moment(ask.from_at, now_at)
+    to_at = whole.end_at if ask.to_at is None else _day_or_moment(ask.to_at, now_at)
     begin, stop = (-((whole.start_at - moment) // whole.step) for moment in (from_at, to_at))
     begin, stop = max(begin, 0), min(stop, len(whole))
     end = min(stop + span, len(whole))
@@ -170,6 +172,12 @@ def _period(whole: IntensitySeries, ask: Asked, span: int) -> tuple[Period, int]
             hint=f"it covers {whole.start_at:%Y-%m-%dT%H:%MZ} to {whole.end_at:%Y-%m-%dT%H:%MZ}: choose within it",
         )
     return Period(whole=whole, begin=begin, end=end, leads=span), stop - begin
+
+
+def _day_or_moment(value: Moment, now_at: datetime) -> datetime:
+    """A moment; a bare date is its first one in UTC, as series files count days."""
+    bare = isinstance(value, str) and len(value) == len("2022-01-01") and value.count("-") == 2
+    return as_utc(moment_of(f"{value}T00:00Z" if bare else value, now_at), name="--from and --to")
 
 
 def read_whole(paths: Sequence[str | Path], zone: str, settings: Settings) -> IntensitySeries:
