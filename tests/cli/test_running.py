@@ -312,6 +312,17 @@ def test_an_interruption_later_says_where_things_stand(cli: Cli, api: FakeApi, e
     assert f"warning: {words}; greenai evidence settle completes its evidence; recorded as {fakes.RUN_ID}" in result.err
 
 
+def test_a_start_without_a_wait_says_why(cli: Cli, api: FakeApi) -> None:
+    def run(*_: Any, tell: Any, **__: Any) -> Outcome:
+        tell(Started(run_id=fakes.RUN_ID, command=("true",), started_at=fakes.NOW, reason="not worth waiting: 1 % saved"))
+        return Outcome()
+
+    api.answers("run", run)
+    lines = cli("run", "--finish-by", "24h", "--duration", "2h", "--", "true").err.splitlines()[1:3]
+    assert lines[0] == "note: not worth waiting: 1 % saved"
+    assert lines[1].startswith("note: started ")
+
+
 def test_piped_a_wait_says_a_line_each_time_it_looks(cli: Cli, api: FakeApi) -> None:
     def run(*_: Any, tell: Any, **__: Any) -> Outcome:
         tell(waiting())

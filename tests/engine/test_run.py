@@ -68,6 +68,16 @@ def test_each_step_is_told() -> None:
     assert kinds == [Waiting] * 6 + [Started, Ended]
 
 
+def test_the_start_says_why_where_the_job_could_have_waited() -> None:
+    worth_nothing, no_slack = Scenario([CLEAN + 0.5] * 2 + [CLEAN] * 46), Scenario([CLEAN] * 48, slack_hours=0)
+    reasons = []
+    for scene in (worth_nothing, no_slack):
+        run_job(scene.request(), scene.doors)
+        reasons += [told.reason for told in scene.told if isinstance(told, Started)]
+    assert reasons[0].startswith("not worth waiting")
+    assert reasons[1] == ""
+
+
 def test_a_new_forecast_moves_the_start_and_both_decisions_are_kept() -> None:
     scene = Scenario(CLEAN_AT_NOON)
     earlier = [DIRTY] * 3 + [CLEAN] * 4 + [DIRTY] * 41

@@ -68,6 +68,8 @@ class Watcher:
                 self._clear()
                 self._give_back_signals()
                 self.run_id, self.phase = progress.run_id, "running"
+                if self._decision is None and progress.reason:
+                    self._screen.note(progress.reason)
                 self._screen.note(f"started {words.day_time(progress.started_at, self._zone)} as run {progress.run_id}")
             case Ended():
                 self.phase = "ended"

@@ -28,11 +28,12 @@ class Replanned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The command is about to be launched."""
+    """The command is about to be launched; `reason` is the decision's, empty where there was nothing to decide."""
 
     run_id: str
     command: tuple[str, ...]
     started_at: datetime
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,6 +135,17 @@ def is_simulated(reading: Reading) -> bool:
     return reading.step == "live" and reading.series is not None and reading.series.kind == "modelled"
 
 
+def started(facts: RunFacts) -> Started:
+    """What is told at the start; with the decision's reason where the job could have waited."""
+    could_wait = facts.latest_start_at is not None and facts.latest_start_at > facts.runnable_at
+    return Started(
+        run_id=facts.run_id,
+        command=facts.command,
+        started_at=facts.started_at or facts.runnable_at,
+        reason=str(facts.decision["reason"]) if facts.decision and could_wait else "",
+    )
+
+
 def _execute(
     facts: RunFacts, request: RunRequest, doors: Doors, *, journal: Journal, spool: RunSpool
 ) -> tuple[RunFacts, EnergyTrace]:
@@ -143,7 +154,7 @@ def _execute(
     facts = replace(facts, started_at=started_at)
     write = journal.try_write if request.waits else journal.write
     write("run_started", facts_document(facts))
-    doors.tell(Started(run_id=facts.run_id, command=facts.command, started_at=started_at))
+    doors.tell(started(facts))
     metering = doors.metering(spool.write)
     metering.start()
     try:

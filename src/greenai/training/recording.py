@@ -20,8 +20,8 @@ from greenai.api.asking import Asking, job_of, new_run_id
 from greenai.api.measuring import EnergyUse, cpu_s_so_far, energy_use
 from greenai.config import Settings
 from greenai.engine.doors import Doors
-from greenai.engine.progress import Ended, Started
-from greenai.engine.run import Journal, RunOutcome, RunRequest, complete, is_simulated, wait_recorded
+from greenai.engine.progress import Ended
+from greenai.engine.run import Journal, RunOutcome, RunRequest, complete, is_simulated, started, wait_recorded
 from greenai.engine.wait import Choice
 from greenai.errors import StoreError
 from greenai.logic.deciding import decision_document
@@ -174,7 +174,7 @@ class Recorder:
             simulated=self.planned is not None and is_simulated(self.planned),
         )
         run.journal.try_write("run_started", facts_document(facts))
-        self.doors.tell(Started(run_id=facts.run_id, command=facts.command, started_at=facts.started_at or facts.runnable_at))
+        self.doors.tell(started(facts))
         return facts
 
     def _job_at_once(self) -> Job:
