@@ -56,8 +56,10 @@ def test_the_file_may_end_before_the_span_does():
 
 @pytest.mark.parametrize("hours", [-1, 24, 24.01, 500])
 def test_the_start_must_be_covered(hours):
-    with pytest.raises(SeriesGap, match=r"/data/my grid.csv covers 2021-03-28T00:00:00Z to 2021-03-29T00:00:00Z, not"):
+    with pytest.raises(SeriesGap, match=r"/data/my grid.csv covers 2021-03-28T00:00:00Z to 2021-03-29T00:00:00Z, not") as caught:
         parsed(HOURLY, query(start_at=DAY + timedelta(hours=hours)))
+    # now, forecast and run have no --at
+    assert "greenai plan --at" in caught.value.hint
 
 
 def test_of_two_scopes_lifecycle_is_taken_and_said():

@@ -220,7 +220,7 @@ def _wanted(slots: Slots, start_us: int, end_us: int, sheet: Sheet) -> tuple[int
     if first < 0 or slots.end_us[first] <= start_us:
         raise SeriesGap(
             f"{sheet.name} covers {_iso(slots.start_us[0])} to {_iso(slots.end_us[-1])}, not {_iso(start_us)}",
-            hint="replay a moment it covers with --at, or give a file that reaches further",
+            hint="give a file that reaches further; greenai plan --at replays a moment this one covers",
         )
     last = int(np.searchsorted(slots.start_us, end_us, side="left"))
     next_us = slots.start_us[first + 1 : last + 1]
