@@ -38,6 +38,16 @@ extra() { # extra NAME WHAT: a heavy optional part, added to the environment; it
   if install_lock "$lock"; then printf '%s' "$key" >"$stamp"; else untested "$2: $lock could not be installed"; fi
 }
 
+torch_at_hand() { # several GB from a registry, so only a wheel that pip finds without one (PIP_FIND_LINKS) is taken
+  "$PY" -c 'import torch' 2>/dev/null && return 0
+  "$PY" -m pip --version >/dev/null 2>&1 || "$PY" -m ensurepip >/dev/null
+  if "$PY" -m pip install -qq --disable-pip-version-check --no-index --no-deps torch 2>/dev/null; then
+    install_lock requirements-torch.lock
+  else
+    untested "green training with PyTorch: no wheel at hand (to test it: $PY -m pip install torch)"
+  fi
+}
+
 docs() { "$PY" -m sphinx -W --keep-going -q -b html docs docs/_build/html; }
 
 package() { # sdist, wheel from it, and that wheel in an environment of its own
@@ -69,7 +79,8 @@ prepare_env .venv-dev requirements-dev.lock
 export PATH="$PWD/.venv-dev/bin:$PATH"
 
 step "extra: codecarbon" extra codecarbon "the CodeCarbon adapter against the real library"
-step "extra: train" extra train "green training"
+step "extra: train" extra train "green training and its reports"
+step "extra: torch" torch_at_hand
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
 step "mypy" mypy

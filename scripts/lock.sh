@@ -8,5 +8,6 @@ lock() { uv pip compile --quiet --universal --python-version 3.11 --generate-has
 lock "$@" pyproject.toml --extra gpu --group build --output-file requirements.lock
 lock "$@" pyproject.toml --extra gpu --group dev --constraint requirements.lock --output-file requirements-dev.lock
 lock "$@" pyproject.toml --extra codecarbon --constraint requirements-dev.lock --output-file requirements-codecarbon.lock
-lock "$@" pyproject.toml --extra train --constraint requirements-dev.lock --constraint requirements-codecarbon.lock \
-  --output-file requirements-train.lock
+lock "$@" pyproject.toml --extra train --extra report --constraint requirements-dev.lock \
+  --constraint requirements-codecarbon.lock --output-file requirements-train.lock
+lock "$@" pyproject.toml --group torch-needs --constraint requirements-dev.lock --output-file requirements-torch.lock
