@@ -96,6 +96,14 @@ def test_a_bare_date_is_its_midnight_in_utc(cli: Cli, gb: str) -> None:
     assert bare.out == cli("backtest", *words, "--from", "2022-03-01T00:00Z", "--to", "2022-03-05T00:00Z").out
 
 
+def test_a_row_does_not_hang_on_the_others(cli: Cli, gb: str) -> None:
+    alone, both = (
+        json.loads(cli("backtest", "--series", gb, "--duration", "1h", "--slack", slack, *PERIOD, "--json").out)
+        for slack in ("24h", "24h,48h")
+    )
+    assert alone[0] == both[0]
+
+
 def test_half_hours_are_played_too(cli: Cli, corner: Path) -> None:
     fine = written(corner / "DE.csv", grid(8 * 48), step=timedelta(minutes=30))
     words = ("--forecaster", "seasonal-naive", "--duration", "90m", "--slack", "6h", "--from", iso_utc(START + timedelta(days=6)))

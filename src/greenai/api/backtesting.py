@@ -31,6 +31,8 @@ HOUR = timedelta(hours=1)
 BLIND = ("run-now", "threshold-200", "percentile-past-week")
 """Policies that read no forecast: played once, not once per forecaster."""
 NO_FORECAST = "none"
+LEADS = timedelta(hours=72)
+"""The least that is forecast: what one kind of job comes to must not hang on which others are asked for beside it."""
 FIRST_YEAR = timedelta(days=365)
 WEATHER_COLUMNS = ("temp_c", "rh_pct", "cloud_pct", "wind_10m_km_per_h")
 
@@ -171,7 +173,7 @@ def _period(whole: IntensitySeries, ask: Asked, span: int) -> tuple[Period, int]
             f"from {from_at:%Y-%m-%dT%H:%MZ} to {to_at:%Y-%m-%dT%H:%MZ} the series of {whole.zone} has no job that fits",
             hint=f"it covers {whole.start_at:%Y-%m-%dT%H:%MZ} to {whole.end_at:%Y-%m-%dT%H:%MZ}: choose within it",
         )
-    return Period(whole=whole, begin=begin, end=end, leads=span), stop - begin
+    return Period(whole=whole, begin=begin, end=end, leads=max(span, LEADS // whole.step)), stop - begin
 
 
 def _day_or_moment(value: Moment, now_at: datetime) -> datetime:

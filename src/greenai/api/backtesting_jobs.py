@@ -10,6 +10,7 @@ from typing import Any
 
 from greenai.api.backtesting import (
     HOUR,
+    LEADS,
     NO_FORECAST,
     Asked,
     Tell,
@@ -71,7 +72,7 @@ def backtest_jobs(
     moved, kept = history_logic.placed(read_jobs(jobs, known), whole, least=least, slack=max(slacks), reach=REACH // whole.step)
     first, last = int(moved.arrival.min()), int(moved.arrival.max())
     span = int(moved.length.max()) + max(slacks)
-    period = Period(whole=whole, begin=first, end=min(last + span + 1, len(whole)), leads=span)
+    period = Period(whole=whole, begin=first, end=min(last + span + 1, len(whole)), leads=max(span, LEADS // whole.step))
     rows: list[dict[str, Any]] = []
     for done, (forecaster, group) in enumerate(tasks):
         say(f"forecasting with {forecaster}", done, len(tasks))
