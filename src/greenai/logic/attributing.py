@@ -6,6 +6,7 @@ CPU seconds the machine was busy:
 - idle power known:   job = (E - idle) * s + idle * c
 - idle power unknown: job = E * s
 - GPU:                job = E * g
+- a power assumed:    job = E * c, for a constant nobody measured does not follow the load
 
 c is the job's share of the cores (of the memory for a memory model), g its share
 of the GPU. Idle energy is never more than E. A machine with no busy time gives
@@ -140,7 +141,7 @@ class _Split:
 
 def _divided(trace: EnergyTrace, meter: MeterInfo, energy_j: FloatArray) -> Callable[[float], FloatArray]:
     """The job's part as a function of what one of its CPU or GPU seconds costs relative to others'."""
-    share = _gpu_share(trace, meter.name) if meter.component == "gpu" else _cpu_share(trace)
+    share = _share_of_load(trace, meter)
     idle_j = _idle_j(trace, meter.idle_w or 0.0, energy_j)
     kept_j = idle_j * _kept_share(trace, meter)
 
@@ -150,6 +151,15 @@ def _divided(trace: EnergyTrace, meter: MeterInfo, energy_j: FloatArray) -> Call
         return part
 
     return divided
+
+
+def _share_of_load(trace: EnergyTrace, meter: MeterInfo) -> FloatArray:
+    """What the energy above idle is divided by. A power nobody measured does not follow the load: the job has its cores' part."""
+    if meter.component == "gpu":
+        return _gpu_share(trace, meter.name)
+    if meter.quality == "assumed" and meter.idle_w is None:
+        return np.full(len(trace.intervals), _kept_share(trace, meter))
+    return _cpu_share(trace)
 
 
 def _cpu_share(trace: EnergyTrace) -> FloatArray:

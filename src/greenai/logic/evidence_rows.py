@@ -7,7 +7,7 @@ in every row; the hardware's own energy is `it_kWh`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
@@ -111,7 +111,7 @@ def _more(flat: Mapping[str, Any]) -> dict[str, Any]:
         "exit_code": flat["exit_code"],
         "it_kWh": decimal(flat["it_kwh"]),
         "pue": flat["place"]["pue"],
-        "energy_source": "+".join(sorted({part["meter"] for part in flat["components"]})),
+        "energy_source": _energy_source(flat["components"]),
         "energy_quality": flat["quality"]["energy"],
         "kWh_low": decimal(energy_low),
         "kWh_high": decimal(energy_high),
@@ -149,6 +149,12 @@ def _status(exit_code: int | None) -> str:
     if exit_code is None:
         return "interrupted"
     return "failed" if exit_code else "ok"
+
+
+def _energy_source(components: Sequence[Mapping[str, Any]]) -> str:
+    """The meters by name; "proxy", the prototype's word, where a power was only assumed."""
+    names = ("proxy" if part["meter"] == "assumed" else part["meter"] for part in components)
+    return "+".join(sorted(set(names)))
 
 
 def forced(flat: Mapping[str, Any]) -> bool:

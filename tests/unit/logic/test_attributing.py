@@ -173,3 +173,14 @@ def test_a_trace_without_intervals_has_no_energy():
 
 def test_joules_are_float64():
     assert job_energy_j(EnergyTrace(meters=(RAPL,), intervals=(interval(1, job_s=1, busy_s=1),))).dtype == np.float64
+
+
+ASSUMED = MeterInfo(name="assumed", component="node", quality="assumed", low_ratio=1 / 3, high_ratio=3.0)
+
+
+def test_an_assumed_power_is_the_jobs_by_its_cores_however_busy_it_is():
+    asleep = only(ASSUMED, interval(100.0, meter="assumed", job_s=0.0, busy_s=1.0))
+    assert asleep.job_j == pytest.approx(100.0)
+    assert (asleep.low_j, asleep.high_j) == pytest.approx((100 / 3, 300.0))
+    half = only(ASSUMED, interval(100.0, meter="assumed"), cores_share=0.5)
+    assert half.job_j == pytest.approx(50.0)
