@@ -150,12 +150,11 @@ def _execute(
     facts: RunFacts, request: RunRequest, doors: Doors, *, journal: Journal, spool: RunSpool
 ) -> tuple[RunFacts, EnergyTrace]:
     """Launch, meter and wait; the facts with the end filled in, and the trace as metered."""
-    started_at = doors.clock.now()
-    facts = replace(facts, started_at=started_at)
+    metering = doors.metering(spool.write)
+    facts = replace(facts, started_at=doors.clock.now())
     write = journal.try_write if request.waits else journal.write
     write("run_started", facts_document(facts))
     doors.tell(started(facts))
-    metering = doors.metering(spool.write)
     metering.start()
     try:
         exit_code = _launch_and_wait(facts, request, doors, metering)
