@@ -84,7 +84,7 @@ step "extra: torch" torch_at_hand
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
 step "mypy" mypy
-step "mypy (scripts)" mypy bench examples scripts
+step "mypy (scripts)" mypy examples scripts
 step "import contracts" lint-imports --no-logo --no-cache # its cache keeps imports that were once unresolved
 step "codespell" codespell
 
