@@ -9,32 +9,37 @@ from typing import Any
 
 from greenai.errors import InputError
 from greenai.training.arms import arm_of, trained
-from greenai.training.measuring import EnergyUse, Measure, mean_energy_j
+from greenai.training.measuring import EnergyUse, Measure, mean_energy_j, told_apart
 from greenai.training.recipe import Recipe
 from greenai.training.workload import Workload
 
 _WORTH_MORE_THREADS = 0.9
-"""All cores are worth it only below nine tenths of one thread's energy: two trials each settle no less."""
+"""All cores are worth it only below nine tenths of one thread's energy: two readings each settle no less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadTrial:
-    """One recipe's training with one thread and with all cores, on the same split."""
+    """One recipe's training with one thread and with all cores, twice each on the same split.
+
+    `clear` says that the meter told the readings from nothing and both with all
+    cores lie below both with one thread.
+    """
 
     one_j: float
     all_j: float
     one_cpu_s: float
     all_cpu_s: float
     cores: int
+    clear: bool
 
     @property
     def best(self) -> int:
         """The number of threads to use."""
-        return self.cores if self.all_j < _WORTH_MORE_THREADS * self.one_j else 1
+        return self.cores if self.clear and self.all_j < _WORTH_MORE_THREADS * self.one_j else 1
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
-        return {name: getattr(self, name) for name in ("one_j", "all_j", "one_cpu_s", "all_cpu_s", "cores")}
+        return {name: getattr(self, name) for name in ("one_j", "all_j", "one_cpu_s", "all_cpu_s", "cores", "clear")}
 
 
 def thread_trial(recipe: Recipe, workload: Workload, *, seed: int, measure: Measure) -> ThreadTrial | None:
@@ -53,6 +58,8 @@ def thread_trial(recipe: Recipe, workload: Workload, *, seed: int, measure: Meas
         one_cpu_s=_mean_cpu_s(uses[1]),
         all_cpu_s=_mean_cpu_s(uses[every]),
         cores=every,
+        clear=told_apart(uses[1] + uses[every])
+        and max(use.energy_j for use in uses[every]) < min(use.energy_j for use in uses[1]),
     )
 
 
