@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -77,20 +78,35 @@ def _refuse(asked: dict[str, Any]) -> None:
 
 
 def _prototype_zone(session: Session, settings: Settings, asked: dict[str, Any]) -> Settings:
-    """--ci as the prototype meant it: live is the GB service unless a zone is set; csv a file, GB's where no country is known."""
+    """--ci where no zone was stated, as the prototype meant it: live is the GB service; csv the region its table is of."""
     from dataclasses import replace
 
     from greenai.cli.source import is_guessed
 
     ci, ci_csv = asked.pop("ci"), asked.pop("ci_csv")
     asked["series"] = asked["series"] or ci_csv
-    origin = settings.origins.get("zone", "")
-    meant = ci == "live" or (ci == "csv" and settings.zone == NO_COUNTRY)
-    if not (meant and is_guessed(origin)):
+    if ci is None or not is_guessed(settings.origins.get("zone", "")):
         return settings
-    if settings.zone != PROTOTYPE_ZONE:
-        session.screen.note(f"--ci {ci} without a zone means GB; set another with --zone or GREENAI_ZONE")
-    return replace(settings, zone=PROTOTYPE_ZONE, origins={**settings.origins, "zone": f"from --ci {ci}"})
+    zone = PROTOTYPE_ZONE if ci == "live" else _region_of(asked["series"], settings.zone)
+    if zone != settings.zone:
+        session.screen.note(f"--ci {ci} without a zone means {zone} here; set another with --zone or GREENAI_ZONE")
+    return replace(settings, zone=zone, origins={**settings.origins, "zone": f"from --ci {ci}"})
+
+
+def _region_of(path: str, guessed: str) -> str:
+    """The guessed zone if the table has it or names no regions, else GB if it has that, else its first."""
+    import csv
+
+    from greenai.errors import InputError
+
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            regions = {row["region"].strip() for row in csv.DictReader(file) if row.get("region")}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if guessed in regions or not regions:
+        return PROTOTYPE_ZONE if guessed == NO_COUNTRY else guessed
+    return PROTOTYPE_ZONE if PROTOTYPE_ZONE in regions else min(regions)
 
 
 def _max_wait(max_wait_s: float | None, defer_s: float | None, horizon_h: float | None) -> Any:

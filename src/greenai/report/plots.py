@@ -198,7 +198,7 @@ def energy(trace: EnergyTrace) -> Figure:
         job.append(float(job_j) / span_s if span_s > 0 else 0.0)
     for values, name, colour in ((machine, "machine", COLOURS["baseline"]), (job, "job", COLOURS["optimized"])):
         axis.stairs(values, seconds, fill=name == "job", color=colour, label=name, lw=1.6, alpha=0.85)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.15 * max([*machine, *job, 1e-9]))
     axis.set_xlim(0, max(seconds[-1], timedelta(milliseconds=1).total_seconds()))
     axis.set_xlabel("seconds since the start")
     axis.set_ylabel("W")

@@ -186,7 +186,7 @@ def result_labels(result: TrainResult) -> dict[str, str]:
     """What a training's evidence learns at its end."""
     return {
         "quality_metric_value": repr(result.scored.loss),
-        "notes": result.fallback,
+        "notes": result.fallback or (result.gate.verdict.sentence() if result.gate else ""),
         "trained_mode": result.trained_mode,
         "noise_floor_j": repr(result.scored.use.noise_floor_j),
         "estimator": result.arm.name,
