@@ -48,15 +48,11 @@ _MIRROR_UJ: Final = UJ_PER_J
 class _Zone:
     """One zone. Zones with one `key` show the same silicon; `size` is the value after which the counter wraps, 0 unknown."""
 
-    place: Path
+    name: str
+    file: str
     component: Component
     key: str
     size: int
-
-    @property
-    def file(self) -> Path:
-        """Where the counter is."""
-        return self.place / "energy_uj"
 
 
 def detect(environment: MeterEnvironment) -> Detection[RaplMeter]:
@@ -85,7 +81,7 @@ class RaplMeter:
     def __init__(self, info: MeterInfo, zones: Sequence[_Zone]) -> None:
         self.info = info
         self._zones = zones
-        self._counters: dict[Path, Counter] = {}
+        self._counters: dict[str, Counter] = {}
 
     def read(self) -> Sequence[EnergySample]:
         """Joules since the first read, by one sample; raises MeterUnavailable."""
@@ -98,10 +94,8 @@ class RaplMeter:
     def _advance(self, zone: _Zone) -> str:
         """Read one zone; what was lost, in words."""
         raw, read_s = _raw(zone.file), time.monotonic()
-        known = self._counters.get(zone.place) or Counter(raw=raw, read_s=read_s)
-        self._counters[zone.place], lost = advanced(
-            known, raw, size=zone.size, read_s=read_s, limit_per_s=LIMIT_ZONE_W * UJ_PER_J
-        )
+        known = self._counters.get(zone.name) or Counter(raw=raw, read_s=read_s)
+        self._counters[zone.name], lost = advanced(known, raw, size=zone.size, read_s=read_s, limit_per_s=LIMIT_ZONE_W * UJ_PER_J)
         return f"{zone.key}: {lost}" if lost else ""
 
 
@@ -120,7 +114,8 @@ def _zones(root: Path) -> Iterator[_Zone]:
             system = name.partition(":")[0]
             number = tops[system, component] = tops.get((system, component), 0) + 1
             key = f"{_label(parent, nested=False)}/{label}" if parent else f"{label} {number}"
-        yield _Zone(place=places[name], component=component, key=key, size=_size(places[name]))
+        file = str(places[name] / "energy_uj")
+        yield _Zone(name=name, file=file, component=component, key=key, size=_size(places[name]))
 
 
 def _places(folder: Path, *, depth: int) -> Iterator[Path]:
@@ -149,12 +144,12 @@ def _component(label: str) -> Component | None:
 
 def _size(place: Path) -> int:
     try:
-        return max(0, _raw(place / "max_energy_range_uj"))
+        return max(0, _raw(str(place / "max_energy_range_uj")))
     except MeterUnavailable:
         return 0
 
 
-def _raw(file: Path) -> int:
+def _raw(file: str) -> int:
     """A counter's value; raises MeterUnavailable, as PermissionError where that is the cause."""
     try:
         return int(_contents(file))
@@ -164,7 +159,7 @@ def _raw(file: Path) -> int:
         raise MeterUnavailable(f"{file} holds no number") from None
 
 
-def _contents(file: Path) -> bytes:
+def _contents(file: str) -> bytes:
     """A small file in one read: a quarter of the time pathlib takes, at each second of a run."""
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -197,7 +192,7 @@ def _detected(zones: Iterable[_Zone], component: Component, environment: MeterEn
         low_ratio=low_ratio,
         high_ratio=high_ratio,
         idle_w=environment.idle_w if component != "dram" else None,
-        detail=", ".join(f"{zone.key} ({zone.place.name})" for zone in kept),
+        detail=", ".join(f"{zone.key} ({zone.name})" for zone in kept),
     )
     return RaplMeter(info, kept)
 
