@@ -14,6 +14,9 @@ from tests.parity.conftest import CSV, ROOT, SMALL, Cli, Write, rows_of
 
 from greenai.scheduler import should_run
 
+for needed in ("lightgbm", "sklearn", "optuna", "matplotlib"):
+    pytest.importorskip(needed)
+
 
 def test_p17_an_experiment_of_pairs(cli: Cli, table):
     done = cli("experiment", "--runs", "6", *SMALL, *CSV, "--plots", "artifacts/", "--json")

@@ -173,9 +173,10 @@ def _intensities(choice: Choice) -> Intensities | None:
     decision, series = choice.decision, choice.reading.series
     if series is None or decision.at_once_g_per_kwh is None or decision.expected_g_per_kwh is None:
         return None
+    waited = decision.action == "wait"
     return Intensities(
         baseline_g_per_kwh=decision.at_once_g_per_kwh,
-        optimized_g_per_kwh=decision.expected_g_per_kwh,
+        optimized_g_per_kwh=decision.expected_g_per_kwh if waited else decision.at_once_g_per_kwh,
         source=f"{series.source.provider}, as known when the start was chosen",
     )
 

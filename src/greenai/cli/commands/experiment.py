@@ -104,8 +104,8 @@ def _show(session: Session, done: Experimented, drawn: list[str]) -> None:
     screen.answer(_headline(result.energy))
     metric = METRIC_NAMES[result.workload.metric]
     rows = [
-        ("energy", _sentence(result.energy, "J")),
-        ("time", _sentence(result.time, "s")),
+        ("energy", _sentence(result.energy, " J")),
+        ("time", _sentence(result.time, " s")),
         (metric, _sentence(result.quality, "")),
         ("quality gate", result.verdict.sentence()),
         ("carbon", _carbon(done)),
@@ -129,8 +129,8 @@ def _sentence(compared: Compared, unit: str) -> str:
     """Mean, median and interval of the paired differences, and their share of the baseline."""
     found = compared.difference
     text = (
-        f"{compared.change_ratio:+.1%}: {found.mean:+.4g} {unit} a training "
-        f"(median {found.median:+.4g}, 95 % {found.low:+.4g} to {found.high:+.4g}), baseline {compared.baseline_mean:.4g} {unit}"
+        f"{compared.change_ratio:+.1%}: {found.mean:+.4g}{unit} a training "
+        f"(median {found.median:+.4g}, 95 % {found.low:+.4g} to {found.high:+.4g}), baseline {compared.baseline_mean:.4g}{unit}"
     )
     if compared.conclusion != "none":
         return text
