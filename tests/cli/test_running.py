@@ -140,10 +140,12 @@ def test_live_without_a_zone_is_gb_and_says_so(cli: Cli, api: FakeApi, monkeypat
     assert api.asked["settings"].zone == "FR"
 
 
-def test_csv_is_a_series(cli: Cli, api: FakeApi) -> None:
+def test_csv_is_a_series(cli: Cli, api: FakeApi, tmp_path: Path) -> None:
     api.answers("run", Outcome())
-    cli("run", "--ci", "csv", "--ci-csv", "meta.csv", "--", "true")
-    assert api.asked["series"] == "meta.csv"
+    table = tmp_path / "meta.csv"
+    table.write_text("region,UTC_hour,carbon_intensity_gco2_per_kwh\nGB,0,200\n", encoding="utf-8")
+    cli("run", "--ci", "csv", "--ci-csv", str(table), "--", "true")
+    assert api.asked["series"] == str(table)
     assert "ci" not in api.asked
 
 

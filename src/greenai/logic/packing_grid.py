@@ -42,7 +42,7 @@ class Grid:
     @property
     def slots(self) -> int:
         """T."""
-        return self.rates.shape[1]
+        return int(self.rates.shape[1])
 
     def open_cells(self) -> BoolArray:
         """Which job may be in which cell, shape (P * T, n)."""
