@@ -21,6 +21,7 @@ def plain(): return Ridge()
 def pipe(): return make_pipeline(make_column_transformer((OneHotEncoder(), ["colour"])), DummyRegressor())
 def classes(): return DummyClassifier(strategy="prior")
 def hard(): return RidgeClassifier()
+def words(): return make_pipeline(Ridge())
 def broken(): raise RuntimeError("not today")
 def nothing(): return 3
 value = 3
@@ -83,6 +84,12 @@ def test_the_users_own_regressor(factory, module, rows):
     arm = own_baseline(f"{module}:{factory}", classes=0)
     assert arm.fit(table, y, 1).predict(table).shape == (400,)
     assert arm.described["estimator"].startswith("sklearn.")
+
+
+def test_an_estimator_that_cannot_take_the_table_is_one_sentence(module, rows):
+    table, y = rows
+    with pytest.raises(InputError, match=r"Pipeline cannot learn from this table: could not convert"):
+        own_baseline(f"{module}:words", classes=0).fit(table, y, 1)
 
 
 @pytest.mark.parametrize("factory", ["classes", "hard"])

@@ -49,8 +49,9 @@ def test_missing_cells_stay_missing(mixed):
     assert np.isfinite(table.numeric[:, 0]).all()
 
 
-def test_infinities_count_as_missing(mixed):
-    mixed.loc[3, "first"] = np.inf
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e200, -1e30])
+def test_what_no_estimator_can_square_counts_as_missing(value, mixed):
+    mixed.loc[3, "first"] = value
     assert np.isnan(table_of(mixed, columns_of(mixed, "y")[0]).numeric[3, 0])
 
 

@@ -88,7 +88,10 @@ def _arm(name: str, estimator: Any, *, described: dict[str, Any], classes: int) 
         if not hasattr(model, "steps"):
             model = need("sklearn.pipeline").make_pipeline(_preprocessing(table), model)
             medians = _medians(table.numeric)
-        model.fit(_features(table, medians), target)
+        try:
+            model.fit(_features(table, medians), target)
+        except (ValueError, TypeError) as error:  # what scikit-learn raises for data an estimator cannot take
+            raise InputError(f"the {name} {described['estimator']} cannot learn from this table: {error}") from error
         return _Foreign(model=model, classes=classes, medians=medians)
 
     return Arm(name=name, fit=fit, modules=_MODULES, described=MappingProxyType(described))

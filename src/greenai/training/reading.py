@@ -28,6 +28,9 @@ MOST_LEVELS = 50
 FEWEST_ROWS = 20
 """With fewer there is nothing to split and compare."""
 
+TOO_LARGE = 1e30
+"""Numbers from here on count as missing, like infinities: their squares, or they themselves in 32 bits, overflow."""
+
 CHUNK_ROWS = 100_000
 
 _ID_NAME = re.compile(r"(.*[_\s-])?(id|ids|uuid|guid|key|index|row|rowid)|unnamed: 0", re.IGNORECASE)
@@ -79,7 +82,7 @@ def target_of(frame: Any, name: str, *, task: Task | Literal["auto"] = "auto") -
     column = _column(frame, name)
     known = column.notna()
     if _is_number(column):
-        known &= np.isfinite(column.to_numpy(dtype=float, na_value=np.nan))
+        known &= np.abs(column.to_numpy(dtype=float, na_value=np.nan)) < TOO_LARGE
     notes = [f"{int((~known).sum())} rows without a usable {name} were left out"] if not known.all() else []
     frame, column = frame[known], column[known]
     if len(frame) < FEWEST_ROWS:
@@ -131,7 +134,7 @@ def table_of(frame: Any, columns: Columns) -> Table:
     numeric = np.empty((len(frame), len(columns.numeric)))
     for place, name in enumerate(columns.numeric):
         numeric[:, place] = _as_numbers(frame[name], name)
-    numeric[~np.isfinite(numeric)] = np.nan
+    numeric[~(np.abs(numeric) < TOO_LARGE)] = np.nan
     codes = np.empty((len(frame), len(columns.text)), dtype=np.int32)
     for place, name in enumerate(columns.text):
         codes[:, place] = _codes(frame[name], columns.levels[place])
