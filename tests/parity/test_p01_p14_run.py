@@ -205,6 +205,15 @@ def test_p14_assumed_power_is_named_so_and_never_negative(cli: Cli, table):
     assert cli(*long, *CSV, "--assumed-kw", "-1").code == 2
 
 
+def test_p15_codecarbon_gives_the_energy_and_never_the_country(cli: Cli, table):
+    pytest.importorskip("codecarbon")
+    assert cli(*RUN, *CSV, "--meter", "codecarbon").code == 0
+    [row] = rows_of()
+    assert row["energy_source"].startswith("codecarbon")
+    assert (row["region"], row["ci_source"]) == ("GB", "csv")
+    assert not Path("emissions.csv").exists()
+
+
 def test_p16_without_codecarbon_it_runs_and_says_what_measured(cli: Cli, table):
     assert cli(*RUN, *CSV).code == 0
     [row] = rows_of()

@@ -176,7 +176,7 @@ def forecast(series: IntensitySeries, decision: Mapping[str, Any], zone_name: st
         begin, end = (parse_iso_utc(window[name]) for name in ("start_at", "end_at"))
         axis.axvspan(begin, end, color=COLOURS["window"], alpha=0.8, label="window chosen" if number == 0 else None)
     axis.axvline(parse_iso_utc(decision["made_at"]), color=COLOURS["bad"], lw=1.2, ls="--", label="decided")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.1 * max([*values, 1.0]))
     axis.set_ylabel("gCO2e/kWh")
     axis.set_title(f"{zone_name}: what was expected when the start was chosen (UTC)", loc="left", fontweight="bold")
     _dates(axis)

@@ -107,7 +107,7 @@ def _row(document: Document) -> dict[str, Any]:
         "training": training,
         "document": document,
         "quality": labels.get("quality_metric_value", ""),
-        "metric": labels.get("quality_metric_name", ""),
+        "metric": labels.get("quality_metric_name", "") if labels.get("quality_metric_value") else "",
     }
 
 

@@ -85,8 +85,7 @@ def experiment_when_clean(
     recorder = Recorder(known, doors or wiring.open_doors(known, clock=clock, tell=tell), books, warm_ups=WARM_UPS)
     choice = recorder.wait(job_now(command, ask, known, clock), require_live=require_live)
     # One answer of the grid prices all runs: between two trainings nothing is asked.
-    offline = wiring.open_doors(known, clock=clock, network=False)
-    recorder.doors = replace(recorder.doors, sources=offline.sources, tell=tell_nobody)
+    recorder.doors = _quiet(recorder.doors)
 
     def kept(run: Run) -> None:
         recorder.finish(_run_labels(run, recorder, treatment.chosen(workload)))
@@ -146,6 +145,11 @@ def optimise_recorded(
 
     result, _use = recorder(search)
     return result, recorder.finish(_search_labels(result))
+
+
+def _quiet(doors: Doors) -> Doors:
+    """The same doors without the network, telling nobody."""
+    return replace(doors, sources=replace(doors.sources, network=False), tell=tell_nobody)
 
 
 def _run_labels(run: Run, recorder: Recorder, recipe: Recipe) -> dict[str, str]:
