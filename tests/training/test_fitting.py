@@ -81,6 +81,13 @@ def test_the_gate_is_passed_once_per_data_and_recipe(machine, linear, tmp_path):
     assert machine.calls > calls + 2
 
 
+@pytest.mark.parametrize("name", ["tab-1200", "diabetes", "breast_cancer"])
+def test_the_samples_were_checked_before_they_were_packed(name, machine):
+    """A verdict is packed with its data's hash: if a library draws other rows, run bench/training.py --write-checks."""
+    result = training.train("optimized", sample(name), measure=machine.measure)
+    assert (machine.calls, result.gate.reused, result.trained_mode) == (1, True, "optimized")
+
+
 @pytest.mark.parametrize("body", ["", "[]", "not json", '{"%s": {"passed": true}}', '{"%s": 3}'])
 def test_a_damaged_memory_is_made_anew(body, machine, linear, tmp_path):
     from greenai.training.gate import verdict_key
