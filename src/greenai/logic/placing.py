@@ -130,6 +130,10 @@ def _first_below(series: IntensitySeries, constraints: Constraints, span: Admiss
     return _greenest(profile, constraints, f"{never}; {span.note}" if span.note else never)
 
 
+ROUNDING_S = 1e-6
+"""Times are kept to the microsecond."""
+
+
 def _first_start_below(profile: StartProfile, limit_g_per_kw: float) -> datetime | None:
     """The first start below the limit, on the next whole second after the line crosses it; None if it never does."""
     below = np.flatnonzero(profile.costs_g_per_kw < limit_g_per_kw * (1 - TIE_RATIO))
@@ -141,4 +145,5 @@ def _first_start_below(profile: StartProfile, limit_g_per_kw: float) -> datetime
     before, here = profile.costs_g_per_kw[place - 1 : place + 1].tolist()
     from_us, to_us = profile.start_us(place - 1), profile.start_us(place)
     crossing_s = (from_us + (to_us - from_us) * (before - limit_g_per_kw) / (before - here)) / 1e6
-    return profile.origin_at + min(timedelta(seconds=floor(crossing_s) + 1), to_us * MICROSECOND)
+    # A crossing on a whole second may come out a hair before it, and the mean there is the limit itself, not below it.
+    return profile.origin_at + min(timedelta(seconds=floor(crossing_s + ROUNDING_S) + 1), to_us * MICROSECOND)

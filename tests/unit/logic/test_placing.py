@@ -122,6 +122,16 @@ def test_threshold_crosses_between_slot_edges():
     assert plan.expected_g_per_kwh < 200
 
 
+@pytest.mark.parametrize("offset_s", range(0, 600, 7))
+def test_threshold_is_strictly_below_also_where_the_crossing_is_a_whole_second(offset_s):
+    series = grid([300.0] * 2 + [100.0] * 10)
+    now_at = T0 + timedelta(seconds=offset_s)
+    run = limits(MINUTE, 3 * HOUR, earliest_at=now_at, max_g_per_kwh=150.0)
+    plan = threshold(series, run, now_at)
+    assert plan.expected_g_per_kwh < 150.0
+    assert plan.windows[0].start_at - T0 == 2 * series.step - timedelta(seconds=14)
+
+
 def test_threshold_starts_at_once_when_it_is_below():
     plan = threshold(grid([100, 50]), limits(30 * MINUTE, 30 * MINUTE, max_g_per_kwh=100.1), T0)
     assert plan.windows[0].start_at == T0
