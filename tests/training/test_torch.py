@@ -86,7 +86,7 @@ def test_each_epoch_is_measured(machine):
 def test_savings_are_kept_only_through_the_gate(machine, monkeypatch):
     """Joules are planted by setting: early stopping and pruning save, quantisation costs, bfloat16 is not there."""
     monkeypatch.setattr(torch_compare, "has_bfloat16", lambda device: False)
-    monkeypatch.setattr(torch_compare, "_tried", planted_trials(machine))
+    monkeypatch.setattr(torch_compare, "_once", planted_trials(machine))
     result = compare_network(sample("tab-100"), settings=SMALL, measure=machine.measure)
     kept = {step.technique: step.kept for step in result.steps}
     assert kept == {
@@ -107,22 +107,29 @@ def test_savings_are_kept_only_through_the_gate(machine, monkeypatch):
 
 def planted_trials(machine):
     from greenai.training.arms import Scored
-    from greenai.training.torch_compare import _Tried
 
-    def tried(settings, workload, splits, measure):
+    def once(settings, workload, seed, split, *, measure):
         joules = 4.0 if settings.early_stopping else 10.0
         answer_j = 0.5 if settings.prune_share else 1.2 if settings.quantise else 1.0
         error = 1.5 if settings.prune_share else 0.9 if settings.early_stopping else 1.0
-        scored, inferences = [], []
-        for seed in splits:
-            wobble = 1 + 0.01 * np.random.default_rng(seed).normal()
-            _, use = machine.measure(lambda: machine.use(joules))
-            losses = np.array([error * wobble])
-            scored.append(Scored(seed=seed, loss=float(losses[0]), row_losses=losses, rows=None, use=use, fitted=None))
-            inferences.append(machine.measure(lambda: machine.use(answer_j))[1])
-        return _Tried(scored=tuple(scored), epochs=(10,) * len(splits), inferences=tuple(inferences))
+        losses = np.array([error * (1 + 0.01 * np.random.default_rng(seed).normal())])
+        _, use = machine.measure(lambda: machine.use(joules))
+        scored = Scored(seed=seed, loss=float(losses[0]), row_losses=losses, rows=None, use=use, fitted=None)
+        return scored, 10, machine.measure(lambda: machine.use(answer_j))[1]
 
-    return tried
+    return once
+
+
+def test_arms_take_turns(machine, monkeypatch):
+    order = []
+
+    def once(settings, workload, seed, split, *, measure):
+        order.append((seed, settings.quantise))
+        return planted_trials(machine)(settings, workload, seed, split, measure=measure)
+
+    monkeypatch.setattr(torch_compare, "_once", once)
+    torch_compare._tried([Settings(), Settings(quantise=True)], sample("tab-100"), {1: None, 2: None}, machine.measure)
+    assert order == [(1, False), (1, True), (2, True), (2, False)]
 
 
 def test_the_whole_comparison_runs(machine):

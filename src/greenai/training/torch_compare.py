@@ -81,7 +81,7 @@ def compare_network(
     measure: Measure | None = None,
     tell: Callable[[Step], None] | None = None,
 ) -> NetworkResult:
-    """Train the plain network on every seed, then add one technique after the other.
+    """Train the plain network on every seed, then add one technique after the other, in turn with the network without it.
 
     One is kept if the network with it is not worse than the plain one by more
     than the margin (one-sided paired test), and the energy it is meant to lower
@@ -94,23 +94,21 @@ def compare_network(
     settings = settings or Settings()
     device = device_of(settings.device)
     splits = {seed: workload.split(seed) for seed in seeds}
-    plain = _tried(settings, workload, splits, measure)
+    _tried([settings], workload, dict(list(splits.items())[:1]), measure)  # a warm-up, not counted
+    (plain,) = _tried([settings], workload, splits, measure)
     steps = [plain.step("plain", kept=True, reason="what the others are compared with")]
-    if tell:
-        tell(steps[0])
-    before = plain
     for technique, goal in GOALS.items():
+        if tell:
+            tell(steps[-1])
         wanted, missing = _with(settings, technique, device)
         if missing:
             steps.append(Step(technique=technique, kept=False, reason=missing))
-        else:
-            tried = _tried(wanted, workload, splits, measure)
-            step = _judged(technique, goal, tried=tried, before=before, plain=plain, margin_share=margin_share)
-            steps.append(step)
-            if step.kept:
-                settings, before = wanted, tried
-        if tell:
-            tell(steps[-1])
+            continue
+        before, tried = _tried([settings, wanted], workload, splits, measure)
+        steps.append(_judged(technique, goal, tried=tried, before=before, plain=plain, margin_share=margin_share))
+        settings = wanted if steps[-1].kept else settings
+    if tell:
+        tell(steps[-1])
     return NetworkResult(workload=workload, device=device, steps=tuple(steps), settings=settings)
 
 
@@ -165,18 +163,29 @@ class _Tried:
         return [use.energy_j for use in uses]
 
 
-def _tried(settings: Settings, workload: Workload, splits: dict[int, Split], measure: Measure) -> _Tried:
+def _tried(candidates: Sequence[Settings], workload: Workload, splits: Mapping[int, Split], measure: Measure) -> list[_Tried]:
+    """Every candidate on every split; which goes first alternates, so that a machine that grows busy burdens all alike."""
+    made: list[dict[int, tuple[Scored, int, EnergyUse]]] = [{} for _ in candidates]
+    for turn, (seed, split) in enumerate(splits.items()):
+        for place in range(len(candidates))[:: -1 if turn % 2 else 1]:
+            made[place][seed] = _once(candidates[place], workload, seed, split, measure=measure)
+    return [
+        _Tried(
+            scored=tuple(one for one, _, _ in each.values()),
+            epochs=tuple(epochs for _, epochs, _ in each.values()),
+            inferences=tuple(use for _, _, use in each.values()),
+        )
+        for each in made
+    ]
+
+
+def _once(settings: Settings, workload: Workload, seed: int, split: Split, *, measure: Measure) -> tuple[Scored, int, EnergyUse]:
     arm = network_arm(settings, classes=len(workload.classes))
     arm.ready()
-    scored, epochs, inferences = [], [], []
-    for seed, split in splits.items():
-        one = trained(arm, split, workload, seed=seed, measure=measure)
-        network = one.fitted
-        assert isinstance(network, Network)  # noqa: S101 - tells the type checker what the arm above makes
-        scored.append(one)
-        epochs.append(len(network.losses))
-        inferences.append(_inference(network, split, measure))
-    return _Tried(scored=tuple(scored), epochs=tuple(epochs), inferences=tuple(inferences))
+    scored = trained(arm, split, workload, seed=seed, measure=measure)
+    network = scored.fitted
+    assert isinstance(network, Network)  # noqa: S101 - tells the type checker what the arm above makes
+    return scored, len(network.losses), _inference(network, split, measure)
 
 
 def _inference(network: Network, split: Split, measure: Measure) -> EnergyUse:
