@@ -161,10 +161,10 @@ def test_ctrl_c_while_running_leaves_a_true_record(environment: dict[str, str], 
 
 def test_a_killed_run_is_recovered_by_settle(environment: dict[str, str], tmp_path: Path, greenai: Greenai) -> None:
     mark = tmp_path / "mark"
-    words = ["run", "--", sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(3)"]
+    words = ["run", "--", sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(5)"]
     process = subprocess.Popen([*GREENAI, *words], env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
     _until(mark.exists)
-    time.sleep(1.5)
+    _until(lambda: _spooled_lines(tmp_path / "home") >= 2)
     process.kill()
     process.wait(timeout=30)
     settled = json.loads(greenai("--json", "evidence", "settle").stdout)
@@ -173,6 +173,11 @@ def test_a_killed_run_is_recovered_by_settle(environment: dict[str, str], tmp_pa
     assert shown["exit_code"] is None
     assert shown["it_kwh"] > 0
     assert greenai("evidence", "verify").returncode == 0
+
+
+def _spooled_lines(home: Path) -> int:
+    """Lines of the only run's samples: a header, then one a second."""
+    return sum(file.read_bytes().count(b"\n") for file in home.glob("runs/*/samples.jsonl"))
 
 
 def _until(ready: Callable[[], bool]) -> None:
