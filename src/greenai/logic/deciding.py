@@ -75,6 +75,7 @@ def _unweighed(job: Job, now_at: datetime, start_at: datetime, *, action: Action
         expected_saving=0.0,
         alternatives=(),
         reason=why,
+        workers=_at_reference(job),
     )
 
 
@@ -94,4 +95,11 @@ def _weighed(weighing: Weighing) -> Decision:
         alternatives=alternatives(weighing),
         reason=reason(weighing),
         notes=notes(weighing),
+        workers=chosen.workers or _at_reference(job),
     )
+
+
+def _at_reference(job: Job) -> tuple[int, ...]:
+    """The workers of one run of constant size, where the job can be scaled."""
+    scaling = job.constraints.scaling
+    return (scaling.reference_workers,) if scaling else ()

@@ -27,7 +27,7 @@ def decision_document(decision: Decision, reading: Reading) -> dict[str, Any]:
         "zone": decision.zone,
         "policy": decision.policy,
         "made_at": iso_utc(decision.made_at),
-        "windows": [_span(window) for window in decision.windows],
+        "windows": _windows(decision),
         "expected_g_per_kwh": decision.expected_g_per_kwh,
         "at_once_g_per_kwh": decision.at_once_g_per_kwh,
         "expected_saving": decision.expected_saving,
@@ -54,6 +54,14 @@ def series_sha256(series: IntensitySeries) -> str:
             }
         )
     )
+
+
+def _windows(decision: Decision) -> list[dict[str, Any]]:
+    """The windows, with their workers where the job is scaled."""
+    spans = [_span(window) for window in decision.windows]
+    if not decision.workers:
+        return spans
+    return [{**span, "workers": workers} for span, workers in zip(spans, decision.workers, strict=True)]
 
 
 def _span(span: Window | Alternative) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from greenai.logic.placing import NEVER_BELOW
-from greenai.logic.starts import MINUTE
+from greenai.logic.starts import MINUTE, TIE_RATIO
 from greenai.logic.weighing import Weighing
 from greenai.logic.wording import g_per_kwh, percent, span_words, when
 from greenai.model.job import Constraints
@@ -39,15 +39,29 @@ def _delay(weighing: Weighing) -> str:
 def _at_once(weighing: Weighing) -> str:
     limits, intensity = weighing.job.constraints, g_per_kwh(weighing.at_once.expected_g_per_kwh)
     start = "now" if weighing.span.first_at == weighing.now_at else when(weighing.span.first_at)
-    if not weighing.has_slack:
+    if limits.scaling is None and not weighing.has_slack:
         return f"{start} is the only start known to fit before {when(limits.deadline_at)}: {intensity}"
-    if weighing.is_flat:
+    if _is_flat(weighing.series):
         source = weighing.series.source.provider
         return f"the {source} series is flat at {intensity}: it can account for a run, it cannot justify a shift"
     if weighing.job.policy == "asap":
         return f"policy asap: {start} is the first start that is allowed, at {intensity}"
     if NEVER_BELOW not in weighing.plan.note and weighing.job.policy in {"threshold", "percentile"}:
         return f"{start} is already below {_limit(weighing)}: {intensity}"
+    return _greenest_at_once(weighing, start, intensity)
+
+
+def _is_flat(series: IntensitySeries) -> bool:
+    """Whether the series says the same of all its time: one slot of a series that varies is not flat."""
+    return bool(series.values.max() <= series.values.min() * (1 + TIE_RATIO))
+
+
+def _greenest_at_once(weighing: Weighing, start: str, intensity: str) -> str:
+    """No start is greener than the first: none costs less, or all cost the same."""
+    if weighing.job.constraints.scaling is not None:
+        return f"{_workers(_reference(weighing))} from {start} on, without a change, is the greenest: {intensity}"
+    if weighing.is_flat:
+        return f"every start before the limit costs the same, so {start}: {intensity}"
     return f"{start} is the greenest start before the limit: {intensity}"
 
 
@@ -58,6 +72,8 @@ def _later(weighing: Weighing) -> str:
     )
     saved = percent(weighing.saving(weighing.plan.cost_g_per_kw))
     start = when(windows[0].start_at)
+    if weighing.plan.workers:
+        return _scaled(weighing, saved)
     if len(windows) > 1:
         return f"running in {len(windows)} segments from {start} to {when(windows[-1].end_at)} saves {saved}: {gain}"
     if policy in {"threshold", "percentile"}:
@@ -65,6 +81,25 @@ def _later(weighing: Weighing) -> str:
             return f"{NEVER_BELOW} {_limit(weighing)} before the limit; the greenest start is {start}: {gain}"
         return f"the first start below {_limit(weighing)} is {start}: {gain}"
     return f"waiting {span_words(windows[0].start_at - weighing.span.first_at)} until {start} saves {saved}: {gain}"
+
+
+def _scaled(weighing: Weighing, saved: str) -> str:
+    """A plan with workers: their range, and what a constant size at once would have been."""
+    least, most = min(weighing.plan.workers), max(weighing.plan.workers)
+    counts = f"{least} to {most} workers" if least < most else _workers(most)
+    windows, at_once = weighing.plan.windows, _workers(_reference(weighing))
+    spans = "one window" if len(windows) == 1 else f"{len(windows)} windows"
+    span = f"from {when(windows[0].start_at)} to {when(windows[-1].end_at)}"
+    return f"running {counts} in {spans} {span} saves {saved} of the emissions of {at_once} at once"
+
+
+def _reference(weighing: Weighing) -> int:
+    scaling = weighing.job.constraints.scaling
+    return scaling.reference_workers if scaling else 1
+
+
+def _workers(count: int) -> str:
+    return f"{count} worker" + "s" * (count > 1)
 
 
 def _limit(weighing: Weighing) -> str:
@@ -97,6 +132,7 @@ def miss_reason(limits: Constraints, now_at: datetime) -> str:
 
 def notes(weighing: Weighing) -> tuple[str, ...]:
     """What to keep in mind about the answer."""
-    modelled = "one mean for every hour" if weighing.is_flat else "what such days are usually like, not a forecast of these"
+    flat = _is_flat(weighing.series)
+    modelled = "one mean for every hour" if flat else "what such days are usually like, not a forecast of these"
     kinds = {"modelled": f"modelled: {modelled}", "observed": "observed values: the plan knows what a forecast could not"}
     return tuple(filter(None, (kinds.get(weighing.series.kind), weighing.chosen.note)))

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from greenai.errors import InputError
+from greenai.model.scaling import ScalingCurve
 from greenai.model.units import as_utc, iso_utc
 
 
@@ -20,6 +21,7 @@ class Constraints:
     most runs the job may be cut into. `max_g_per_kwh` is the limit of the
     threshold policy, `percentile` (0 to 100) that of the percentile policy.
     `min_saving` is a share (0.03 = 3 %): below it waiting is not worth it.
+    `scaling` is the curve of the elastic policy; `duration` is that with its reference's workers.
     """
 
     earliest_at: datetime
@@ -32,6 +34,7 @@ class Constraints:
     max_g_per_kwh: float | None = None
     percentile: float = 30.0
     min_saving: float = 0.03
+    scaling: ScalingCurve | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "earliest_at", as_utc(self.earliest_at, name="earliest_at"))

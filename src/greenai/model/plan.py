@@ -36,12 +36,15 @@ class Plan:
     `windows` include the time lost to resumes; `expected_g_per_kwh` is the mean
     over all of it, `cost_g_per_kw` the integral (grams per kW of load) that
     policies are compared by: a plan with resumes pays for the work done twice.
+    `workers` has one count per window where the job is scaled, else none; the mean
+    is then over the energy drawn, the load that of the reference's workers.
     """
 
     windows: tuple[Window, ...]
     expected_g_per_kwh: float
     cost_g_per_kw: float
     note: str = ""
+    workers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class Decision:
     `expected_saving` is a share of the emissions of running at once, on the
     forecast: never a claim. `worst_g_per_kwh` is the dirtiest admissible start.
     Intensities are None only when nothing at all is known of the grid.
+    `workers` has one count per window of a job that can be scaled, else none.
     """
 
     job_id: str
@@ -77,6 +81,7 @@ class Decision:
     alternatives: tuple[Alternative, ...]
     reason: str
     notes: tuple[str, ...] = ()
+    workers: tuple[int, ...] = ()
 
     @property
     def start_at(self) -> datetime:

@@ -162,6 +162,22 @@ def test_a_flat_series_cannot_justify_a_shift():
     assert usual.notes == ("modelled: what such days are usually like, not a forecast of these",)
 
 
+@pytest.mark.parametrize(
+    ("policy", "limit_g_per_kwh", "why"),
+    [
+        ("threshold", 200.0, "now is already below 200 g/kWh: 150 g/kWh"),
+        ("threshold", 100.0, "every start before the limit costs the same, so now: 150 g/kWh"),
+        ("greenest", None, "every start before the limit costs the same, so now: 150 g/kWh"),
+    ],
+)
+def test_starts_in_one_slot_of_a_series_that_varies_are_not_called_a_flat_series(policy, limit_g_per_kwh, why):
+    series = grid([300, 150, 300], kind="modelled")
+    constraints = limits(MINUTE, 20 * MINUTE, earliest_at=T0 + 32 * MINUTE, max_g_per_kwh=limit_g_per_kwh)
+    decision = decided(constraints, policy=policy, series=series, at=T0 + 32 * MINUTE)
+    assert decision.reason == why
+    assert decision.notes[0] == "modelled: what such days are usually like, not a forecast of these"
+
+
 def test_an_observed_series_is_called_hindsight():
     decision = decided(limits(HOUR, HOUR), series=grid([1, 2, 3, 4], kind="observed"))
     assert decision.notes == ("observed values: the plan knows what a forecast could not",)
