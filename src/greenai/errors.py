@@ -6,6 +6,7 @@
     ├── InputError (ValueError)              bad argument, file or value        exit 2
     │   ├── ConfigError                      a setting is wrong or unknown      exit 2
     │   ├── UnknownZone (LookupError)        no source covers this zone         exit 2
+    │   ├── UnknownJob (LookupError)         the queue has no such job          exit 2
     │   └── SeriesError                      an intensity series is unusable    exit 2
     │       ├── SeriesGap                    a slot is missing
     │       └── MixedSeries                  two bases, scopes or zones in one
@@ -40,6 +41,10 @@ class ConfigError(InputError):
 
 class UnknownZone(InputError, LookupError):
     """No source covers this zone."""
+
+
+class UnknownJob(InputError, LookupError):
+    """The queue has no such job."""
 
 
 class SeriesError(InputError):

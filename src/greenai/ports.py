@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from greenai.model.energy import EnergySample, EnergyTrace, MeterInfo
 from greenai.model.evidence import Head, Record, RecordType
 from greenai.model.intensity import Payload, Query, Request
+from greenai.model.queue import Entry, JobEvent, RunState, Submission, Task
 
 
 class Clock(Protocol):
@@ -150,6 +151,70 @@ class Executor(Protocol):
 
     def wait(self, handle: str) -> int:
         """Block until the command ends; its exit code, 128+n for signal n."""
+        ...
+
+
+class JobQueue(Protocol):
+    """The durable queue. What is acknowledged survives kill -9 and power cuts."""
+
+    def enqueue(self, drafts: Sequence[Submission], at: datetime) -> tuple[Entry, ...]:
+        """Store new jobs, all or none, and give them their ids: the next number for each.
+
+        Drafts with an `array_index` share one number: 12_1, 12_2, ...; a draft's own `job.id` is not looked at.
+        """
+        ...
+
+    def append(self, events: Sequence[JobEvent]) -> tuple[bool, ...]:
+        """Write events durably, in one go; False for each that no longer follows (another process was quicker): not written."""
+        ...
+
+    def unfinished(self) -> tuple[Entry, ...]:
+        """Every job that is not over, in the order of submission."""
+        ...
+
+    def entries(self, job_ids: Sequence[str]) -> tuple[Entry, ...]:
+        """These jobs, or for the number of an array all of its jobs; raises UnknownJob."""
+        ...
+
+    def events(self, job_id: str) -> tuple[JobEvent, ...]:
+        """The life of one job, first event first; raises UnknownJob."""
+        ...
+
+    def lease(self, holder: str, now_at: datetime, until_at: datetime) -> bool:
+        """Take or renew the right to run ticks; False while another live holder has it. Never trusts a clock alone."""
+        ...
+
+    def release(self, holder: str) -> None:
+        """Give the right back. Idempotent."""
+        ...
+
+
+class JobExecutor(Protocol):
+    """Where queued jobs run. Every call may be repeated after a crash and is then without effect."""
+
+    name: str
+
+    def launch(self, task: Task) -> str:
+        """Start a leg, once per run_id for ever, also from two processes at once; its handle, a string that survives restarts.
+
+        Raises InputError when it can never start (no such command), StoreError or GreenaiError when it may later.
+        """
+        ...
+
+    def look(self, run_id: str, handle: str) -> RunState:
+        """What has become of a run; `handle` is empty if whoever launched it died before it could be saved."""
+        ...
+
+    def pause(self, run_id: str, handle: str) -> None:
+        """Ask it to give way, in the way its task says; returns at once."""
+        ...
+
+    def resume(self, run_id: str, handle: str) -> None:
+        """Let a frozen run go on, or take a request to pause back."""
+        ...
+
+    def stop(self, run_id: str, handle: str) -> None:
+        """End it: TERM, then KILL after its grace; returns at once."""
         ...
 
 

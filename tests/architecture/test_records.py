@@ -13,7 +13,8 @@ import pytest
 UNITS = ("_g_per_kwh", "_g_per_kw", "_l_per_kwh", "_kwh", "_wh", "_g", "_j", "_w", "_l", "_s", "_h", "_c", "_degrees")
 WITHOUT_UNIT = ("_ratio", "_share", "_saving", "_percent")
 """Endings of pure numbers that say what they are a share of."""
-PURE_NUMBERS = {"pue", "count", "percentile", "saving"}
+PURE_NUMBERS = {"pue", "count", "percentile", "saving", "demands"}
+"""Numbers without a unit, and demands, whose keys name theirs (gpus, cpus, memory_gb)."""
 HOLDERS = {"Estimate": {"value", "low", "high"}, "IntensitySeries": {"values"}}
 """Records whose unit is named by the field that holds them, or fixed by their docstring."""
 
