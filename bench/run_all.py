@@ -53,6 +53,8 @@ BENCHES = (
     Bench(name="planner", title="Planning", script="planner.py", arguments=("--cats-python", "{cats}/bin/python")),
     Bench(name="metering", title="Metering", script="metering.py", arguments=("--codecarbon-python", "{codecarbon}/bin/python")),
     Bench(name="savings", title="Savings", script="savings.py"),
+    Bench(name="waitawhile", title="Let's Wait Awhile, reproduced", script="waitawhile.py"),
+    Bench(name="gaia", title="GAIA, reproduced", script="gaia.py"),
     Bench(name="training", title="Green training", script="training.py"),
 )
 
