@@ -36,6 +36,7 @@ OWN_SCHEMA = {
     "now": "now",
     "forecast": "forecast",
     "zones": "zones",
+    "skill": "skill",
     "history": "history",
     "plan": "plan",
     "backtest": "backtest",

@@ -13,7 +13,7 @@ from greenai.logic import forecasting as f
 from greenai.logic.forecasting_lpr import TAIL_H, last_row, rolling, rows_of
 from greenai.logic.forecasting_profile import filled, log_of, profile, same_hour, seasonal_naive
 from greenai.logic.history import history_of, hourly, until
-from greenai.logic.skill import by_lead, coverage, decision_regret
+from greenai.logic.skill import by_lead, choice_regret
 from greenai.model.weather import WeatherSeries
 
 DAY_AHEAD = timedelta(hours=24)
@@ -145,9 +145,11 @@ def test_short_leads_are_calibrated_and_better_than_yesterday():
     assert np.all(np.abs(judged.slope[1:7] - 1) < 0.1)
     assert np.all(judged.error_g_per_kwh[1:] < naive.error_g_per_kwh[1:])
     assert np.all(np.abs(judged.bias_g_per_kwh) < 8)
-    assert decision_regret(seen, values[begin:], length=2, slack=12) < decision_regret(
-        np.exp(seasonal_naive(log_of(values), 30))[begin:], values[begin:], length=2, slack=12
-    )
+    regrets = [
+        choice_regret(one, values[begin:], length=2, span=14).share
+        for one in (seen, np.exp(seasonal_naive(log_of(values), 30))[begin:])
+    ]
+    assert regrets[0] < regrets[1]
 
 
 def test_a_window_of_three_years_forgets_what_is_older(monkeypatch):
@@ -173,20 +175,6 @@ def test_intervals_cover_what_they_say():
         if len(lows) == 50:
             break
     assert 0.72 < np.mean(lows) < 0.88
-
-
-def test_coverage_counts_what_came():
-    actual = np.array([1.0, 2.0, 3.0])
-    low, high = np.tile([0.5, 0.5], (3, 1)), np.tile([1.5, 2.5], (3, 1))
-    assert coverage(low, high, actual).tolist() == pytest.approx([1 / 3, 1 / 2])
-
-
-def test_skill_leaves_out_what_was_not_said():
-    seen = np.array([[1.0, 3.0], [2.0, np.nan]])
-    judged = by_lead(seen, np.array([1.0, 2.0]))
-    assert judged.error_g_per_kwh.tolist() == [0.0, 1.0]
-    assert judged.bias_g_per_kwh[1] == 1.0
-    assert judged.slope[1] == pytest.approx(0.5)
 
 
 def test_weather_moves_the_forecast_the_right_way():
