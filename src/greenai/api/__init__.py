@@ -2,6 +2,7 @@
 
 from greenai.api.exploring import Covered, history, other_basis, probe, zones
 from greenai.api.measuring import EnergyUse, measured
+from greenai.api.places import PlacesAnswer, Region, plan_places, regions
 from greenai.api.planning import PlanAnswer, forecast, plan
 from greenai.api.recording import evidence_list, evidence_show, settle, verify
 from greenai.api.replaying import series_of, trace_of_run
@@ -14,7 +15,9 @@ from greenai.engine.verify import VerifyReport
 __all__ = [
     "Covered",
     "EnergyUse",
+    "PlacesAnswer",
     "PlanAnswer",
+    "Region",
     "RunOutcome",
     "SettleReport",
     "Track",
@@ -28,7 +31,9 @@ __all__ = [
     "measured",
     "other_basis",
     "plan",
+    "plan_places",
     "probe",
+    "regions",
     "run",
     "series_of",
     "settle",

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "forecast": ("forecast:forecast", "The next hours, drawn."),
     "zones": ("zones:zones", "Which grids are covered, by which source, and the key it wants."),
     "skill": ("skill:skill", "How good have forecasts been, the services' and our own?"),
+    "regions": ("regions:regions", "Which cloud regions there are, their grids and buildings."),
     "history": ("history:history", "What was measured, drawn or as a series file."),
     "plan": ("plan:plan", "When should a job run?"),
     "backtest": ("backtest:backtest", "What would have been saved on a measured past?"),

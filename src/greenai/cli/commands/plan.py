@@ -8,6 +8,7 @@ import click
 
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.options import placing
+from greenai.cli.places import choosing, plan_places, taken
 
 if TYPE_CHECKING:
     from greenai.api import PlanAnswer
@@ -18,6 +19,7 @@ ASSUMED_FINISH = "24h"
 
 @click.command(cls=Command)
 @placing
+@choosing
 @click.option("--at", metavar="WHEN", help="Decide as of this moment; with --series it replays any day.")
 @click.option("--beside", is_flag=True, help="Show what the plan does on the other basis: average beside marginal.")
 @pass_session
@@ -35,6 +37,10 @@ def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -
     open_ended = asked["finish_by"] is None and asked["deadline"] is None
     if open_ended:
         asked["finish_by"] = ASSUMED_FINISH
+    chosen = taken(asked)
+    if chosen is not None:
+        plan_places(session, chosen, asked, require_live=require == "live")
+        return
     settings = session.settings()
     answer = api.plan(**asked, require_live=require == "live", settings=settings)
     refuse_miss(answer)
