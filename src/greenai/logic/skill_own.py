@@ -62,7 +62,9 @@ def lpr_said(truth: History, begin: int, leads: int, say: Say) -> Said:
     middle, low, high = (np.full((len(truth.values_g_per_kwh), leads), np.nan) for _ in range(3))
     for slot, past in _pasts(truth, begin, say):
         made = asked(past)
-        middle[slot], low[slot], high[slot] = (one.values[:leads] for one in (made.series, made.low, made.high))
+        # LPR-A always states its interval; the type leaves room for plug-ins that do not.
+        parts = (made.series, made.low or made.series, made.high or made.series)
+        middle[slot], low[slot], high[slot] = (part.values[:leads] for part in parts)
     return Said(middle=middle, bounds=(low, high))
 
 
