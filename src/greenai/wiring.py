@@ -23,6 +23,7 @@ from greenai.adapters.ledger import FileLedger
 from greenai.adapters.runs import RunDirectories
 from greenai.adapters.store import SqliteArchive
 from greenai.config import Settings
+from greenai.engine.asking import Keyring
 from greenai.engine.doors import Doors, Write, tell_nobody
 from greenai.engine.progress import Progress
 from greenai.engine.read import Sources
@@ -67,6 +68,9 @@ __all__ = [
 
 GIVEN = ("csv", "constant")
 """Providers of what the user gives: asked alone when it is given, never otherwise."""
+
+_KEYRING = Keyring()
+"""Log-ins live as long as this process, whoever asks in it."""
 
 
 def system_clock() -> Clock:
@@ -138,6 +142,7 @@ def sources_of(settings: Settings, *, clock: Clock | None = None, network: bool 
         door=SchemeDoor({"https": web, "http": web, "file": reader, "package": reader, "data": reader}),
         archive=SqliteArchive(settings.home / "archive.sqlite"),
         network=network,
+        keyring=_KEYRING,
     )
 
 

@@ -10,8 +10,9 @@ from tests.engine.test_read import HOUR, NOW, FakeArchive, FakeDoor, answer, fak
 
 from greenai.engine.read import Sources, read_intensity
 from greenai.errors import ProviderRefused, ProviderUnavailable, StoreError
-from greenai.model.intensity import Access, Login, Payload, Request
+from greenai.model.intensity import Access, Login, Payload, Request, Rights
 
+MINUTE = timedelta(minutes=1)
 QUARTER = timedelta(minutes=15)
 KEYED = replace(fake("grid", zones=("GB", "KE")), needs="key")
 NOT_FOUND = ProviderRefused("answered 404", status=404)
@@ -90,6 +91,127 @@ def test_the_token_takes_the_place_of_the_key_and_is_not_archived():
     assert [request.headers["A"] for request in asked.door.requests] == ["me:pass", "token"]
     assert asked.archive.payload("t") is None
     assert asked.archive.payload("100") is not None
+
+
+def keeping(door: Asked, life: timedelta = 25 * MINUTE) -> Sources:
+    asked = logging_in(door)
+    provider = asked.providers[0]
+    return replace(asked, providers=(replace(provider, login=replace(provider.login, life=life)),))
+
+
+TOKEN = Payload(url="https://login", body=b"token", sha256="t", fetched_at=NOW)
+EXPIRED = ProviderRefused("answered 401", status=401)
+
+
+@pytest.mark.parametrize(("later", "logins"), [(MINUTE, 1), (24 * MINUTE, 1), (25 * MINUTE, 2), (-MINUTE, 2)])
+def test_a_token_is_kept_for_its_life(later, logins):
+    asked = keeping(Asked(login=TOKEN, data=answer()))
+    for now_at in (NOW, NOW + later):
+        assert read_intensity(query(now_at=now_at), sources=asked).step == "live"
+    assert [request.url for request in asked.door.requests].count("https://login") == logins
+    assert "token" not in repr(asked.keyring)
+    assert "pass" not in repr(asked.keyring)
+    assert asked.archive.payload("t") is None
+
+
+def test_another_key_has_another_token():
+    asked = keeping(Asked(login=TOKEN, data=answer()))
+    for key in ("me:pass", "you:pass", "me:pass"):
+        read_intensity(query(), sources=replace(asked, access={"grid": Access(key=key)}))
+    assert [request.url for request in asked.door.requests].count("https://login") == 2
+
+
+class Expiring(Asked):
+    """Refuses the data so many times."""
+
+    refusals = 0
+
+    def fetch(self, request: Request) -> Payload:
+        found = super().fetch(request)
+        if "data" in request.url and self.refusals:
+            self.refusals -= 1
+            raise EXPIRED
+        return found
+
+
+@pytest.mark.parametrize(("refusals", "step"), [(1, "live"), (2, "none")])
+def test_a_token_refused_before_its_time_is_renewed_once(refusals, step):
+    asked = keeping(Expiring(login=TOKEN, data=answer()))
+    read_intensity(query(), sources=asked)
+    asked.door.refusals, asked.door.requests = refusals, []
+    away = replace(asked, archive=None)
+    assert read_intensity(query(), sources=away).step == step
+    assert [request.url for request in asked.door.requests] == ["https://data", "https://login", "https://data"]
+
+
+def test_a_refusal_of_another_sort_is_not_the_tokens_fault():
+    asked = keeping(Asked(login=TOKEN, data=answer()))
+    read_intensity(query(), sources=asked)
+    asked.door.answers["data"], asked.door.requests = ProviderRefused("answered 403", status=403), []
+    with pytest.raises(ProviderRefused, match="403"):
+        read_intensity(query(), sources=asked, require_live=True)
+    assert len(asked.door.requests) == 1
+
+
+# What a key may read.
+
+
+def with_rights(door: Asked) -> Sources:
+    def explain(error, listing, asked):
+        said = "the key is bad" if listing is None else f"{asked.zone} is not in {listing.body.decode()}"
+        return ProviderRefused(f"{said}: {error}", status=401)
+
+    def missing(listing, asked):
+        return None if asked.zone in listing.body.decode() else explain("not asked", listing, asked)
+
+    rights = Rights(request=lambda _access: Request(url="https://rights"), missing=missing, explain=explain)
+    provider = replace(
+        fake("grid", zones=("GB", "KE"), url="https://data"), needs="key", rights=rights, refusal=lambda error, _query: error
+    )
+    return Sources(providers=(provider,), door=door, access={"grid": Access(key="k")})
+
+
+LISTING = Payload(url="https://rights", body=b"KE", sha256="r", fetched_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("listing", "words"),
+    [
+        (LISTING, "GB is not in KE: answered 401"),
+        (EXPIRED, "the key is bad: answered 401"),
+        (ProviderRefused("answered 403", status=403), "answered 401"),
+        (ProviderUnavailable("away"), "answered 401"),
+    ],
+)
+def test_the_list_of_rights_tells_a_bad_key_from_a_small_plan(listing, words):
+    asked = with_rights(Asked(rights=listing, data=EXPIRED))
+    assert read_intensity(query(), sources=asked).fallback_reason == f"grid: {words}"
+
+
+def test_what_is_not_covered_is_asked_once_an_hour_and_other_zones_all_the_same():
+    asked = with_rights(Asked(rights=LISTING, data=EXPIRED))
+    for now_at, requests in ((NOW, 2), (NOW + MINUTE, 2), (NOW + 61 * MINUTE, 4)):
+        read_intensity(query(now_at=now_at, start_at=now_at), sources=asked)
+        assert len(asked.door.requests) == requests
+    asked.door.answers["data"] = answer()
+    assert read_intensity(query(zone="KE"), sources=asked).step == "live"
+
+
+def test_a_good_key_never_costs_a_read_of_its_rights():
+    asked = with_rights(Asked(data=answer()))
+    assert read_intensity(query(), sources=asked).step == "live"
+    assert [request.url for request in asked.door.requests] == ["https://data"]
+
+
+def test_require_live_says_what_to_do_instead():
+    away = replace(sources(answer()), door=FakeDoor(https=ProviderUnavailable("away"), package=answer()))
+    with pytest.raises(ProviderUnavailable, match="away") as caught:
+        read_intensity(query(), sources=away, require_live=True)
+    assert "leave out --require live" in caught.value.hint
+    told_already = replace(away, door=FakeDoor(https=ProviderUnavailable("away", hint="check the proxy"), package=answer()))
+    with pytest.raises(ProviderUnavailable) as caught:
+        read_intensity(query(), sources=told_already, require_live=True)
+    assert caught.value.hint == "check the proxy"
 
 
 def test_without_the_network_nobody_logs_in():

@@ -8,9 +8,10 @@ Which step answered, and why the ones before it did not, is part of the answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from greenai.engine.asking import Keyring, answers_of
 from greenai.errors import (
     InputError,
     ProviderBadData,
@@ -43,6 +44,7 @@ class Sources:
 
     `access` holds base URL and key by provider name. `network` False: nothing is
     asked over the network; files, packaged facts and the archive still answer.
+    `keyring` remembers log-ins.
     """
 
     providers: tuple[Provider, ...]
@@ -50,6 +52,7 @@ class Sources:
     door: Door
     archive: Archive | None = None
     network: bool = True
+    keyring: Keyring = field(default_factory=Keyring)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +126,14 @@ def _archived_unless(
     """The archive's answer, after it is said what else might have been asked; raises ProviderError where only live will do."""
     chain.reasons.extend(f"{provider.name}: not asked, set {setting_of(provider)}" for provider in locked)
     if require_live:
-        raise chain.failures[0] if chain.failures else _no_live_source(chain.query.zone, locked)
+        raise _no_substitute(chain.failures[0]) if chain.failures else _no_live_source(chain.query.zone, locked)
     return _archived(chain, live)
+
+
+def _no_substitute(failure: ProviderError) -> ProviderError:
+    """The failure of the source that comes first, with what to do where it does not say that itself."""
+    failure.hint = failure.hint or "try again later, or leave out --require live to plan on what is archived or typical"
+    return failure
 
 
 def setting_of(provider: Provider) -> str:
@@ -171,27 +180,12 @@ def _ask(chain: _Chain, provider: Provider) -> tuple[IntensitySeries, tuple[Payl
 
 
 def _answers(chain: _Chain, provider: Provider) -> tuple[Payload, ...]:
-    """What the reads of one provider bring, after its log-in; its refusals in its own words."""
+    """What the reads of one provider bring, if the network may be used for them."""
     query, sources = chain.query, chain.sources
     access = _access(chain, provider)
     if not sources.network and any(_over_network(request) for request in provider.requests(query, access)):
         raise ProviderUnavailable("not asked, the network is left alone here")
-    try:
-        if provider.login is not None:
-            access = replace(access, key=provider.login.token(sources.door.fetch(provider.login.request(access))))
-        return tuple(_fetch(sources.door, request) for request in provider.requests(query, access))
-    except ProviderRefused as error:
-        raise (provider.refusal(error, query) if provider.refusal else error) from None
-
-
-def _fetch(door: Door, request: Request) -> Payload:
-    """One read, or the one that stands in where its address is not found."""
-    try:
-        return door.fetch(request)
-    except ProviderRefused as error:
-        if error.status != 404 or request.instead is None:
-            raise
-        return _fetch(door, request.instead)
+    return answers_of(provider, query, access, door=sources.door, keyring=sources.keyring)
 
 
 def _over_network(request: Request) -> bool:

@@ -71,12 +71,27 @@ class Payload:
 class Login:
     """How a service that wants a token gives one out: the read that asks for it, and where in the answer it stands.
 
-    The token takes the place of the key for the reads of one question. The
-    answer that holds it is never archived.
+    The token takes the place of the key for the reads of `life`, kept in memory
+    alone. The answer that holds it is never archived.
     """
 
     request: Callable[[Access], Request]
     token: Callable[[Payload], str]
+    life: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """How a service that refuses a bad key and a small plan alike (401) says what a key may read.
+
+    `request(access)` reads the list; `missing(listing, query)` is the refusal to
+    expect, None where the list does not exclude it; `explain(error, listing,
+    query)` puts a refusal into words, without a listing where the key cannot even read that.
+    """
+
+    request: Callable[[Access], Request]
+    missing: Callable[[Payload, Query], ProviderRefused | None]
+    explain: Callable[[ProviderRefused, Payload | None, Query], ProviderRefused]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +109,8 @@ class Provider:
     `needs` names the setting without which it is not asked. `forecasts` False: it
     publishes the past alone, and stands behind those that forecast. An answer
     read in the same `reuse_for` of the day as now is as good as a new one.
-    `refusal` puts what the service refuses with into better words.
+    `refusal` puts what the service refuses with into better words; `rights` says
+    what a key may read.
     """
 
     name: str
@@ -109,6 +125,7 @@ class Provider:
     reuse_for: timedelta = timedelta(0)
     login: Login | None = None
     refusal: Callable[[ProviderRefused, Query], ProviderRefused] | None = None
+    rights: Rights | None = None
 
     def lacks(self, access: Access) -> Need:
         """The setting that is missing for it to be asked, empty where nothing is."""

@@ -114,8 +114,11 @@ def _bad_key_401(_reply: Reply, _fault: Fault) -> Reply:
     return Reply(status=401, document={"error": "Invalid auth-token"})
 
 
-def _plan_401(_reply: Reply, _fault: Fault) -> Reply:
-    """A good key outside its plan: 401 all the same (Electricity Maps)."""
+def _plan_401(reply: Reply, _fault: Fault) -> Reply:
+    """A good key outside its plan: 401 all the same (Electricity Maps); the list of its rights it may read."""
+    about = reply.document.values() if isinstance(reply.document, dict) else ()
+    if any("access" in zone for zone in about if isinstance(zone, dict)):
+        return reply
     error = "Request unauthorized for zoneKey=DE,requestType=forecast,dataType=carbon-intensity."
     message = "You do not have access to this specific endpoint for this specific zone."
     return Reply(status=401, document={"error": error, "message": message})

@@ -178,8 +178,48 @@ def test_made_up_data_is_refused_loudly(name):
 
 
 def test_what_a_key_may_ask():
-    found = electricitymaps.capabilities_of(payload((PAYLOADS / "electricitymaps/zones.json").read_bytes()))
-    assert found == {"DE": {"carbon-intensity/latest", "carbon-intensity/forecast"}, "FR": frozenset()}
+    found = electricitymaps.rights_of(payload((PAYLOADS / "electricitymaps/zones.json").read_bytes()))
+    assert found == {"DE": {"carbon-intensity/latest", "carbon-intensity/forecast"}}
+
+
+ANSWERED_401 = ProviderRefused("answered 401", status=401)
+
+
+def listing(text: str):
+    return payload(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("rights", "words"),
+    [
+        ('{"DE": {"access": ["carbon-intensity/forecast"]}}', "does not cover DE: answered 401"),
+        ('{"DE": {"access": ["*"]}}', "does not cover DE: answered 401"),
+        (
+            '{"DE": {"access": ["carbon-intensity/latest"]}}',
+            "may read carbon-intensity/latest there, not carbon-intensity/forecast",
+        ),
+        ('{"FR": {"access": ["carbon-intensity/latest"]}}', "does not cover DE: it covers FR"),
+        ("{" + ",".join(f'"Z{i}": {{"access": []}}' for i in range(9)) + "}", "it covers Z0, Z1, Z2, Z3, Z4 and 4 more"),
+        ('{"DE": {"zoneName": "Germany"}}', "the key is not accepted: answered 401"),
+        ("<html>", "the key is not accepted: answered 401"),
+        (None, "the key is not accepted: answered 401"),
+    ],
+)
+def test_rights_tell_refusals_apart(rights, words):
+    rights_of = electricitymaps.provider.rights
+    found = rights_of.explain(ANSWERED_401, None if rights is None else listing(rights), query("DE", start_at=TEN))
+    assert words in str(found)
+    assert found.status == 401
+
+
+def test_what_the_list_allows_is_asked():
+    missing = electricitymaps.provider.rights.missing
+    ahead, behind = query("DE", start_at=TEN), query("DE", start_at=TEN - 30 * 24 * HOUR, hours=5)
+    forecasts = listing('{"DE": {"access": ["carbon-intensity/forecast"]}}')
+    assert missing(forecasts, ahead) is None
+    assert "not carbon-intensity/past-range" in str(missing(forecasts, behind))
+    assert missing(listing('{"DE": {"access": ["*"]}}'), behind) is None
+    assert missing(listing("{}"), behind) is None
 
 
 # Energy-Charts.

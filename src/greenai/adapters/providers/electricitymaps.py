@@ -19,7 +19,6 @@ from greenai.adapters.providers._answers import (
     DAY,
     HOUR,
     gapless,
-    listed,
     moment_of,
     number_of,
     object_of,
@@ -30,7 +29,7 @@ from greenai.adapters.providers._answers import (
     step_of,
 )
 from greenai.errors import ProviderBadData, ProviderRefused
-from greenai.model.intensity import Access, Payload, Provider, Query, Request, source_of
+from greenai.model.intensity import Access, Payload, Provider, Query, Request, Rights, source_of
 from greenai.model.series import IntensitySeries, Kind
 from greenai.model.units import ceil_to, floor_to, iso_utc
 
@@ -41,6 +40,8 @@ NO_CALLER = {"v4": ("disableCallerLookup", "true"), "v3": ("shouldUseFallbackCal
 HORIZONS_H = (6, 24, 48, 72)
 LONGEST_RANGE = timedelta(days=10)
 SANDBOX = "SANDBOX"
+SHOWN = 5
+"""Names in one sentence."""
 
 
 def covers(zone: str) -> bool:
@@ -143,17 +144,25 @@ def _sandbox() -> ProviderRefused:
 
 
 def refusal(error: ProviderRefused, query: Query) -> ProviderRefused:
-    """401 told apart: a key that is not accepted, and one whose plan does not cover what was asked."""
+    """401 told apart by its words, where the list of rights cannot be had: a bad key, or a plan that does not cover this."""
     if error.status != 401:
         return error
     words = str(error)
-    if "access" in words.lower() or "zoneKey" in words:
-        hint = "choose the zone in the service's portal, or a plan that covers it; leave the key unset to use other sources"
-        return ProviderRefused(f"the plan of this key does not cover {query.zone}: {words}", hint=hint, status=401)
+    return uncovered(query, words) if "access" in words.lower() or "zoneKey" in words else bad_key(words)
+
+
+def bad_key(words: str) -> ProviderRefused:
+    """The service does not know the key."""
     return ProviderRefused(f"the key is not accepted: {words}", hint="check GREENAI_ELECTRICITYMAPS_KEY", status=401)
 
 
-def capabilities_request(access: Access) -> Request:
+def uncovered(query: Query, words: str) -> ProviderRefused:
+    """The key is good, and not for this."""
+    hint = "choose the zone in the service's portal, or a plan that covers it; leave the key unset to use other sources"
+    return ProviderRefused(f"the plan of this key does not cover {query.zone}: {words}", hint=hint, status=401)
+
+
+def rights_request(access: Access) -> Request:
     """The read that says what a key may ask."""
     base = access.base_url.rstrip("/") or BASE_URL
     root = base if base.rpartition("/")[2] in NO_CALLER else f"{base}/v4"
@@ -161,15 +170,51 @@ def capabilities_request(access: Access) -> Request:
     return Request(url=f"{root}/zones", headers={"auth-token": access.key}, instead=instead)
 
 
-def capabilities_of(payload: Payload) -> Mapping[str, frozenset[str]]:
-    """What the key may ask of each zone (it can promise too much): {"DE": {"carbon-intensity/forecast", ...}}."""
+def rights_of(payload: Payload) -> Mapping[str, frozenset[str]]:
+    """What the key may ask of each zone the list says it of (it can promise too much): {"DE": {"carbon-intensity/forecast"}}."""
     found = object_of(payload)
     return {
-        zone: frozenset(str(right) for right in row.get("access") or ())
+        zone: frozenset(str(right) for right in about["access"])
         for zone, about in found.items()
-        if isinstance(about, dict)
-        for row in listed(about)
+        if isinstance(about, dict) and isinstance(about.get("access"), list)
     }
+
+
+def missing(listing: Payload, query: Query) -> ProviderRefused | None:
+    """The refusal to expect by the list; None where it says nothing, or that the key may."""
+    rights = _rights_or_none(listing)
+    wanted = {f"carbon-intensity/{_what(request)}" for request in requests(query, Access())}
+    granted = rights.get(query.zone, frozenset())
+    if not rights or granted & {"*", "carbon-intensity/*"} or wanted <= granted:
+        return None
+    if not granted:
+        return uncovered(query, f"it covers {_some(sorted(rights))}")
+    return uncovered(query, f"it may read {_some(sorted(granted))} there, not {_some(sorted(wanted - granted))}")
+
+
+def explain(error: ProviderRefused, listing: Payload | None, query: Query) -> ProviderRefused:
+    """A refusal told apart: a key that cannot read its own rights is bad, one that can does not cover what was asked."""
+    if listing is None:
+        return bad_key(str(error))
+    if not _rights_or_none(listing):
+        return refusal(error, query)
+    return missing(listing, query) or uncovered(query, str(error))
+
+
+def _rights_or_none(listing: Payload) -> Mapping[str, frozenset[str]]:
+    """The rights, none where the list is not one: it must not hide the refusal it was read for."""
+    try:
+        return rights_of(listing)
+    except ProviderBadData:
+        return {}
+
+
+def _what(request: Request) -> str:
+    return request.url.partition("?")[0].rpartition("/")[2]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 provider = Provider(
@@ -181,4 +226,5 @@ provider = Provider(
     parse=parse,
     needs="key",
     refusal=refusal,
+    rights=Rights(request=rights_request, missing=missing, explain=explain),
 )

@@ -39,6 +39,8 @@ G_PER_KWH = G_PER_LB / 1000
 """g/kWh for one lb/MWh."""
 
 STEP = timedelta(minutes=5)
+TOKEN_LIFE = timedelta(minutes=25)
+"""A token is good for 30 minutes; it is renewed before."""
 LONGEST_HORIZON_H = 72
 LONGEST_RANGE = timedelta(days=31)
 """The service allows 32 days, both ends included."""
@@ -187,6 +189,6 @@ provider = Provider(
     parse=parse,
     basis="marginal",
     needs="key",
-    login=Login(request=login_request, token=token_of),
+    login=Login(request=login_request, token=token_of, life=TOKEN_LIFE),
     refusal=refusal,
 )
