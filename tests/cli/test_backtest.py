@@ -118,6 +118,12 @@ def test_half_hours_are_played_too(cli: Cli, corner: Path) -> None:
         ((), "add --series FILE"),
         (("--series", "nowhere.csv"), "there is no file"),
         (("--series", "GB.csv", "--policy", "guess"), "no policy 'guess' to test"),
+        (("--series", "GB.csv", "--policy", "threshold"), "the threshold policy needs a limit"),
+        (("--series", "GB.csv", "--policy", ","), "no policy or no forecaster was named"),
+        (("--series", "GB.csv", "--resume-cost", "6m"), "for jobs that may be interrupted"),
+        (("--series", "GB.csv", "--interruptible", "--resume-cost", "2h"), "more than one slot"),
+        (("--series", "GB.csv", "--plot", "a.gif"), "a.gif is no picture"),
+        (("--series", "torn.csv"), "nothing is given from 2022-01-03T02:00:00Z to 2022-01-03T05:00:00Z"),
         (("--series", "GB.csv", "--forecaster", "guess"), "there is no forecaster named 'guess'"),
         (("--series", "GB.csv", "--forecaster", "lpr+weather"), "needs a weather series"),
         (("--series", "GB.csv", "--duration", "90m"), "no whole number of the series' slots"),
@@ -131,6 +137,8 @@ def test_half_hours_are_played_too(cli: Cli, corner: Path) -> None:
 )
 def test_what_cannot_be_played_is_one_sentence(cli: Cli, gb: str, corner: Path, words: tuple[str, ...], said: str) -> None:
     (corner / "empty.csv").write_text("a,b\n", encoding="utf-8")
+    lines = Path(gb).read_text(encoding="utf-8").splitlines()
+    (corner / "torn.csv").write_text("\n".join([*lines[:51], *lines[54:]]), encoding="utf-8")
     written(corner / "gap.csv", grid(48), start_at=START - timedelta(days=9))
     whole = Path(sky(corner / "sky.csv", 48)).read_text(encoding="utf-8").splitlines()
     (corner / "holes.csv").write_text("\n".join([*whole[:9], *whole[10:]]), encoding="utf-8")
@@ -138,6 +146,59 @@ def test_what_cannot_be_played_is_one_sentence(cli: Cli, gb: str, corner: Path, 
     assert done.code == 2
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_resumes_cost(cli: Cli, gb: str) -> None:
+    words = ("--series", gb, "--forecaster", "perfect", "--duration", "6h", "--interruptible", *PERIOD, "--json")
+    free, paid = (json.loads(cli("backtest", *words, *more).out)[0] for more in ((), ("--resume-cost", "30m")))
+    assert paid["oracle_saving"] < free["oracle_saving"]
+    assert (paid["slack_h"], paid["deadline_misses"]) == (24, 0)
+
+
+def test_policies_of_others_are_asked(cli: Cli, gb: str) -> None:
+    words = ("--series", gb, "--forecaster", "seasonal-naive", "--duration", "2h", "--slack", "6h", *PERIOD, "--json")
+    theirs, ours = json.loads(cli("backtest", *words, "--policy", "greenest,rolling").out)
+    assert (theirs.pop("policy"), ours.pop("policy")) == ("greenest", "rolling")
+    assert theirs == pytest.approx(ours)
+    theirs, ours = json.loads(cli("backtest", *words, "--policy", "greenest,rolling", "--plan-once").out)
+    assert theirs["saving"] == pytest.approx(ours["saving"])
+
+
+def test_a_policy_that_fails_is_one_sentence(cli: Cli, gb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    load = backtesting.plugins.load
+    monkeypatch.setattr(backtesting.plugins, "load", lambda group, name: broken if name == "greenest" else load(group, name))
+    done = cli("backtest", "--series", gb, "--forecaster", "perfect", "--policy", "greenest", *PERIOD)
+    assert done.code == 2
+    assert "the policy 'greenest' failed: ZeroDivisionError: by nothing" in done.err
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_a_backtest_is_drawn(cli: Cli, gb: str, corner: Path, kind: str) -> None:
+    pytest.importorskip("matplotlib")
+    words = ("--series", gb, "--forecaster", "perfect", "--policy", "run-now,lowest-slot", *PERIOD)
+    done = cli("backtest", *words, "--plot", f"out.{kind}")
+    assert done.code == 0, done.err
+    assert f"drawn: out.{kind}" in done.out
+    body = (corner / f"out.{kind}").read_bytes()
+    assert body[:5] in {b"\x89PNG\r", b"<?xml", b"%PDF-"}
+    if kind == "svg":
+        assert b"saved against running at once, 120 arrivals" in body
+        assert b"lowest-slot" in body
+    json.loads(cli("backtest", *words, "--plot", f"again.{kind}", "--json").out)
+    assert (corner / f"again.{kind}").exists()
+
+
+def test_without_matplotlib_nothing_is_played(cli: Cli, gb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = cli("backtest", "--series", gb, "--plot", "out.png")
+    assert done.code == 2
+    assert "pip install 'greenai[report]'" in done.err
+    assert done.out == ""
 
 
 def test_progress_is_told_to_the_end(gb: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +17,10 @@ import numpy as np
 from greenai import plugins
 from greenai.api.asking import Moment, Span, moment_of, span_of
 from greenai.config import Settings
-from greenai.errors import InputError
+from greenai.errors import GreenaiError, InputError
 from greenai.logic import backtesting as played
 from greenai.logic.backtesting_matrix import LEAST, Period, forecast_matrix
+from greenai.logic.backtesting_plugged import Policy, plugged
 from greenai.logic.backtesting_replay import Forecaster
 from greenai.logic.history import history_of
 from greenai.model.intensity import Payload, Provider, Query, Request, source_of
@@ -28,8 +30,8 @@ from greenai.model.weather import WeatherPoint, WeatherSeries
 from greenai.wiring import settings_with, sources_of, system_clock
 
 HOUR = timedelta(hours=1)
-BLIND = ("run-now", "threshold-200", "percentile-past-week")
-"""Policies that read no forecast: played once, not once per forecaster."""
+BLIND = ("run-now", "threshold-", "percentile-past-week")
+"""How the names begin of policies that read no forecast: played once, not once per forecaster."""
 NO_FORECAST = "none"
 LEADS = timedelta(hours=72)
 """The least that is forecast: what one kind of job comes to must not hang on which others are asked for beside it."""
@@ -52,6 +54,7 @@ class Asked:
     to_at: Moment | None = None
     interruptible: bool = False
     plan_once: bool = False
+    resume_cost: Span | None = None
 
 
 def backtest(
@@ -78,11 +81,7 @@ def backtest(
     policies = policies_of(ask)
     name = zone or Path(series).stem
     whole = read_whole([path for path in (history, series) if path is not None], name, known)
-    scenarios = [
-        played.Scenario(length=slots_of(d, whole), slack=slots_of(s, whole), interruptible=ask.interruptible)
-        for d in ask.durations
-        for s in ask.slacks
-    ]
+    scenarios = scenarios_of(ask, whole)
     period, arrivals = _period(whole, ask, max(scenario.span for scenario in scenarios))
     sky = None if weather is None else read_weather(weather, name, known)
     rows: list[dict[str, Any]] = []
@@ -107,15 +106,15 @@ def backtest(
         for policy in group:
             for scenario in scenarios:
                 say(f"playing {policy} with {forecaster}", done, total)
-                rows.append(played.backtest(ground, scenario, policy))
+                rows.append(played.backtest(ground, scenario, policy, play_of(policy, whole, period.begin, ask)))
                 done += 1
     say("done", total, total)
     return rows
 
 
 def known_policies() -> tuple[str, ...]:
-    """The policies a backtest can play."""
-    return tuple(played.POLICIES)
+    """The policies a backtest can play: those built in, and those installed."""
+    return tuple(dict.fromkeys((*played.POLICIES, *plugins.names("greenai.policies"))))
 
 
 def known_forecasters() -> tuple[str, ...]:
@@ -126,24 +125,70 @@ def known_forecasters() -> tuple[str, ...]:
 def policies_of(ask: Asked) -> tuple[str, ...]:
     """The policies, `rolling` being the one planned once if that was asked; raises InputError for an unknown one."""
     names = tuple(dict.fromkeys("once" if name == "rolling" and ask.plan_once else name for name in ask.policies))
+    if not names or not ask.forecasters:
+        raise InputError("no policy or no forecaster was named", hint="the defaults are --policy rolling --forecaster lpr")
     for name in names:
-        if name not in played.POLICIES:
-            raise InputError(f"no policy {name!r} to test", hint=f"known: {', '.join(played.POLICIES)}")
+        if played.play_named(name) is None and name not in plugins.names("greenai.policies"):
+            raise InputError(f"no policy {name!r} to test", hint=f"known: {', '.join(known_policies())}, threshold-N")
     return names
+
+
+def play_of(name: str, whole: IntensitySeries, begin: int, ask: Asked) -> played.Play:
+    """How a policy is played on a series from slot `begin` on: one of ours by kernels, one of others asked in every slot."""
+    return played.play_named(name) or plugged(policy_named(name), whole, begin, once=ask.plan_once)
+
+
+def policy_named(name: str) -> Policy:
+    """A policy by its entry point's name, whose failures are told in one sentence."""
+    return _guarded(plugins.load("greenai.policies", name), f"the policy {name!r}")
 
 
 def forecaster_named(name: str) -> Forecaster:
     """A forecaster by its entry point's name; raises InputError with the closest names."""
-    forecaster: Forecaster = plugins.load("greenai.forecasters", name)
-    return forecaster
+    return _guarded(plugins.load("greenai.forecasters", name), f"the forecaster {name!r}")
+
+
+def _guarded(function: Callable[..., Any], called: str) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def asked(*known: Any, **more: Any) -> Any:
+        try:
+            return function(*known, **more)
+        except GreenaiError:
+            raise
+        except Exception as error:
+            # Code of others may raise anything: whatever it is becomes one sentence naming the culprit.
+            raise InputError(
+                f"{called} failed: {type(error).__name__}: {error}", hint="tell its author, or use another"
+            ) from error
+
+    return asked
+
+
+def scenarios_of(ask: Asked, whole: IntensitySeries) -> list[played.Scenario]:
+    """Each duration with each slack, in slots; raises InputError for a span that does not fit the series' slots."""
+    if ask.resume_cost is not None and not ask.interruptible:
+        raise InputError(
+            "a resume cost is for jobs that may be interrupted", hint="add --interruptible, or leave --resume-cost out"
+        )
+    resume_slots = 0.0 if ask.resume_cost is None else span_of(ask.resume_cost) / whole.step
+    return [
+        played.Scenario(
+            length=slots_of(duration, whole),
+            slack=slots_of(slack, whole),
+            interruptible=ask.interruptible,
+            resume_slots=resume_slots,
+        )
+        for duration in ask.durations
+        for slack in ask.slacks
+    ]
 
 
 def tasks_of(policies: tuple[str, ...], forecasters: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each forecaster with the policies that read it; those that read none come first, together."""
-    blind = tuple(name for name in policies if name in BLIND)
+    blind = tuple(name for name in policies if name.startswith(BLIND))
     if blind:
         yield NO_FORECAST, blind
-    others = tuple(name for name in policies if name not in BLIND)
+    others = tuple(name for name in policies if not name.startswith(BLIND))
     if others:
         for forecaster in dict.fromkeys(forecasters):
             if forecaster not in LEAST:

@@ -16,6 +16,7 @@ from greenai.api.backtesting import (
     Tell,
     fetched,
     forecaster_named,
+    play_of,
     policies_of,
     read_weather,
     read_whole,
@@ -87,7 +88,10 @@ def backtest_jobs(
             forecaster=forecaster,
             slot_h=whole.step / HOUR,
         )
-        rows += [history_logic.job_row(moved, whole, ground, (first, policy, slack)) for policy in group for slack in slacks]
+        for policy in group:
+            play = play_of(policy, whole, first, ask)
+            chosen = [history_logic.Chosen(first=first, policy=policy, play=play, slack=slack) for slack in slacks]
+            rows += [history_logic.job_row(moved, whole, ground, each) for each in chosen]
     say("done", len(tasks), len(tasks))
     return JobsAnswer(rows=rows, history=kept)
 

@@ -10,7 +10,7 @@ future known: no policy can save more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,25 +20,45 @@ from numpy.typing import NDArray
 from greenai.errors import InputError
 from greenai.logic import backtesting_baselines as baselines
 from greenai.logic import backtesting_kernel as kernel
+from greenai.logic import backtesting_resume as resuming
 from greenai.model.series import FloatArray
 
 BLOCK_DAYS = 7
 DRAWS = 400
 DAY = 24
+NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A kind of job: slots of work, slots of slack, and whether it may be interrupted."""
+    """A kind of job: slots of work, slots of slack, whether it may be interrupted, and the slots of work a resume costs.
+
+    With a resume cost one slot of slack is kept free, in which lost time is made up.
+    """
 
     length: int
     slack: int
     interruptible: bool = False
+    resume_slots: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.resume_slots <= 1:
+            raise InputError("a resume cannot cost more than one slot of the series, nor less than nothing")
 
     @property
     def span(self) -> int:
         """Slots from arrival to deadline."""
         return self.length + self.slack
+
+    @property
+    def pays(self) -> bool:
+        """Whether resumes cost anything."""
+        return self.interruptible and self.resume_slots > 0
+
+    @property
+    def planned(self) -> Scenario:
+        """As policies and oracle plan it: without the slot kept free for lost time."""
+        return replace(self, slack=max(self.slack - 1, 0)) if self.pays else self
 
 
 SIX = (
@@ -95,6 +115,8 @@ def arrivals_of(ground: Ground, scenario: Scenario) -> int:
 def rolling(ground: Ground, scenario: Scenario, arrivals: int) -> Played:
     """Re-planned each slot: start if the best start is now; interruptible: run unless enough better slots are ahead."""
     spec = {"length": scenario.length, "slack": scenario.slack, "arrivals": arrivals}
+    if scenario.pays:
+        return of_runs(ground, resuming.rolling(ground.seen, **spec, cost_slots=scenario.resume_slots), scenario)
     if scenario.interruptible:
         return of_runs(ground, kernel.interruptible_runs(ground.seen, **spec), scenario)
     return of_starts(ground, kernel.contiguous_starts(ground.seen, **spec), scenario)
@@ -103,6 +125,8 @@ def rolling(ground: Ground, scenario: Scenario, arrivals: int) -> Played:
 def once(ground: Ground, scenario: Scenario, arrivals: int) -> Played:
     """Planned at arrival and kept: "Let's Wait Awhile", GAIA's lowest window."""
     seen = ground.seen[:arrivals, : scenario.span]
+    if scenario.pays:
+        return of_runs(ground, resuming.planned(seen, scenario.length, scenario.resume_slots), scenario)
     if scenario.interruptible:
         return of_runs(ground, baselines.lowest_slots(seen, scenario.length), scenario)
     return of_starts(ground, kernel.window_sums(seen, scenario.length).argmin(axis=1), scenario)
@@ -119,9 +143,12 @@ def carbon_time(ground: Ground, scenario: Scenario, arrivals: int) -> Played:
 
 
 def cats_window(ground: Ground, scenario: Scenario, arrivals: int) -> Played:
-    """As CATS: the window of least mean intensity in the forecast at arrival, within the limit; never interrupted."""
-    seen = ground.seen[:arrivals, : scenario.span]
-    return of_starts(ground, kernel.window_sums(seen, scenario.length).argmin(axis=1), scenario)
+    """As CATS: the window with the least area under lines that join the forecast's values as points; never interrupted."""
+    points = ground.seen[:arrivals, : scenario.span + 1]
+    # Nothing is said of the end of the last slot if the forecast ends there: its value is taken to stay.
+    points = np.pad(points, ((0, 0), (0, scenario.span + 1 - points.shape[1])), mode="edge")
+    areas = (points[:, 1:] + points[:, :-1]) / 2
+    return of_starts(ground, kernel.window_sums(areas, scenario.length).argmin(axis=1), scenario)
 
 
 def threshold(limit_g_per_kwh: float) -> Play:
@@ -165,7 +192,13 @@ POLICIES: Mapping[str, Play] = MappingProxyType(
         "gaia-carbon-time": carbon_time,
     }
 )
-"""Every policy by name; those of the literature under the names they are known by."""
+"""Every policy by name; those of the literature under the names they are known by. `threshold-N` is known for any N."""
+
+
+def play_named(name: str) -> Play | None:
+    """How a policy known here is played; None for another name."""
+    limit = name.removeprefix("threshold-")
+    return threshold(float(limit)) if limit != name and limit.isdecimal() else POLICIES.get(name)
 
 
 def signalled(ground: Ground, scenario: Scenario, arrivals: int, go: NDArray[np.bool_]) -> Played:
@@ -182,31 +215,26 @@ def of_starts(ground: Ground, starts: NDArray[np.int64], scenario: Scenario) -> 
 
 
 def of_runs(ground: Ground, runs: NDArray[np.bool_], scenario: Scenario) -> Played:
-    """The slots run; a job that has not all its work done by the deadline is late."""
+    """The slots run, resumes paid in the slot that resumes; a job that has not all its work done by the deadline is late."""
     last = runs.shape[1] - runs[:, ::-1].argmax(axis=1)
-    costs = kernel.run_costs(ground.actual, runs) * ground.slot_h
+    costs = kernel.run_costs(ground.actual, resuming.weights(runs, scenario.resume_slots)) * ground.slot_h
     return Played(costs_g_per_kw=costs, delay_slots=last - scenario.length, late=runs.sum(axis=1) != scenario.length)
 
 
-def backtest(ground: Ground, scenario: Scenario, policy: str) -> dict[str, Any]:
-    """One row of the contract (schemas/backtest.schema.json); raises InputError for an unknown policy."""
-    if policy not in POLICIES:
+def backtest(ground: Ground, scenario: Scenario, policy: str, play: Play | None = None) -> dict[str, Any]:
+    """One row of the contract (schemas/backtest.schema.json); `play` for a policy not known here, else InputError is raised."""
+    known = play or play_named(policy)
+    if known is None:
         raise InputError(f"no policy {policy!r} to test", hint=f"known: {', '.join(POLICIES)}")
-    count = arrivals_of(ground, scenario)
-    return row_of(ground, scenario, policy, POLICIES[policy](ground, scenario, count))
+    return row_of(ground, scenario, policy, known(ground, scenario.planned, arrivals_of(ground, scenario)))
 
 
 def row_of(ground: Ground, scenario: Scenario, policy: str, played: Played) -> dict[str, Any]:
     """The row of what was played: means over arrivals, savings as shares of run-now's grams."""
     count = len(played.costs_g_per_kw)
     now_g = run_now(ground, scenario, count).costs_g_per_kw
-    best_g = (
-        kernel.oracle_costs(ground.actual, length=scenario.length, slack=scenario.slack, interruptible=scenario.interruptible)[
-            :count
-        ]
-        * ground.slot_h
-    )
-    saving, oracle = (1 - float(grams.sum() / now_g.sum()) for grams in (played.costs_g_per_kw, best_g))
+    best_g = _oracle_g_per_kw(ground, scenario.planned, count)
+    saving, oracle = (share_saved(now_g, grams) for grams in (played.costs_g_per_kw, best_g))
     low, high = interval(now_g, played.costs_g_per_kw, round(DAY / ground.slot_h))
     hours = scenario.length * ground.slot_h
     return {
@@ -230,15 +258,31 @@ def row_of(ground: Ground, scenario: Scenario, policy: str, played: Played) -> d
     }
 
 
+def _oracle_g_per_kw(ground: Ground, scenario: Scenario, count: int) -> FloatArray:
+    """The least grams of each arrival with the whole future known, resumes paid."""
+    if scenario.pays:
+        later = np.lib.stride_tricks.sliding_window_view(ground.actual, scenario.span)[:count]
+        return of_runs(ground, resuming.planned(later, scenario.length, scenario.resume_slots), scenario).costs_g_per_kw
+    spec = {"length": scenario.length, "slack": scenario.slack}
+    return kernel.oracle_costs(ground.actual, **spec, interruptible=scenario.interruptible)[:count] * ground.slot_h
+
+
+def share_saved(now_g: FloatArray, grams: FloatArray) -> float:
+    """1 - sum of grams / sum of run-now's; nothing but rounding is nothing."""
+    share = 1 - float(grams.sum() / now_g.sum())
+    return share if abs(share) > NOTHING else 0.0
+
+
 def interval(now_g: FloatArray, policy_g: FloatArray, slots_per_day: int) -> tuple[float, float]:
     """The 95 % interval of the saving over days: moving blocks of a week, drawn with replacement, always the same draws.
 
-    Savings of neighbouring arrivals are nearly the same number: days, not slots, are the sample.
+    Savings of neighbouring arrivals are nearly the same number: days, not slots, are the sample. Of less than four
+    weeks blocks are a quarter, so that there are blocks to choose from; a single day has no interval but its saving.
     """
     edges = np.arange(0, len(now_g), slots_per_day)
     by_day = np.stack([np.add.reduceat(grams, edges) for grams in (now_g, policy_g)])
     days = by_day.shape[1]
-    block = min(BLOCK_DAYS, days)
+    block = min(BLOCK_DAYS, max(days // 4, 1))
     draws = np.random.default_rng(20261124).integers(0, days - block + 1, size=(DRAWS, -(-days // block)))
     picked = by_day[:, draws[:, :, None] + np.arange(block)].sum(axis=(2, 3))
     low, high = np.quantile(1 - picked[1] / picked[0], (0.025, 0.975))

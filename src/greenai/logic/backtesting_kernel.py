@@ -63,10 +63,10 @@ def interruptible_runs(seen: FloatArray, *, length: int, slack: int, arrivals: i
     return runs
 
 
-def run_costs(actual: FloatArray, runs: NDArray[np.bool_]) -> FloatArray:
-    """Grams per kW of the slots run."""
-    later = sliding_window_view(actual, runs.shape[1])[: len(runs)]
-    costs: FloatArray = np.einsum("ij,ij->i", later, runs.astype(np.float64))
+def run_costs(actual: FloatArray, drawn: FloatArray) -> FloatArray:
+    """Grams per kW of what is drawn in each slot after each arrival, in slots of load, shape (arrivals, slots)."""
+    later = sliding_window_view(actual, drawn.shape[1])[: len(drawn)]
+    costs: FloatArray = np.einsum("ij,ij->i", later, drawn)
     return costs
 
 

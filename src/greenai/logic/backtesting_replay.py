@@ -1,9 +1,8 @@
-"""The slow, exact way: any policy and any forecaster, asked again and again, with nothing but the past in hand.
+"""The slow, exact way: any forecaster, asked in every slot with nothing but the past in hand.
 
-Used for plug-ins, resume costs and minimum chunks, and as the independent check
-of the fast kernels. A policy is given a series that begins with the measured
-slot of now and goes on with a forecast; a forecaster is given a `History` that
-ends now. `Past` is the only way to the measured series, and raises on look-ahead.
+Used for plug-ins, and as the independent check of the fast kernels. A forecaster
+is given a `History` that ends now. `Past` is the only way to the measured series,
+and raises on look-ahead. Policies of others: `backtesting_plugged`.
 """
 
 from __future__ import annotations
@@ -17,39 +16,41 @@ import numpy as np
 from greenai.errors import InputError
 from greenai.logic.backtesting_kernel import TIE
 from greenai.logic.history import History, history_of
-from greenai.model.job import Constraints
-from greenai.model.plan import Plan
 from greenai.model.series import FloatArray, IntensitySeries
+from greenai.model.units import iso_utc
 
-Policy = Callable[[IntensitySeries, Constraints, datetime], Plan]
 Forecaster = Callable[[History, timedelta], IntensitySeries]
 
 
 class LookAhead(InputError):
-    """A policy under test asked for a value of its future."""
+    """A policy under test asked for its future, or planned in its past."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """A measured series as known during the slot that holds `now_at`: its values up to that slot, and no later one."""
+    """A measured series as known in the slot that holds `now_at`: `whole` is cut there and copied, nothing later is in reach."""
 
     whole: IntensitySeries
     now_at: datetime
 
+    def __post_init__(self) -> None:
+        known = (self.now_at - self.whole.start_at) // self.whole.step + 1
+        object.__setattr__(self, "whole", replace(self.whole, values=self.whole.values[:known].copy()))
+
     @property
     def known_to_at(self) -> datetime:
         """The end of the current slot."""
-        return self.whole.start_at + ((self.now_at - self.whole.start_at) // self.whole.step + 1) * self.whole.step
+        return self.whole.end_at
 
     def between(self, start_at: datetime, end_at: datetime) -> IntensitySeries:
         """Measured slots; raises LookAhead beyond the current one."""
         if end_at > self.known_to_at:
-            raise LookAhead(f"at {self.now_at} the values up to {end_at} are not known yet")
+            raise LookAhead(f"at {iso_utc(self.now_at)} the values up to {iso_utc(end_at)} are not known yet")
         return self.whole.between(start_at, end_at)
 
     def history(self) -> History:
         """All that is known, for a forecaster."""
-        return history_of(self.between(self.whole.start_at, self.known_to_at))
+        return history_of(self.whole)
 
 
 def forecast_at(past: Past, forecaster: Forecaster, horizon: timedelta) -> IntensitySeries:
@@ -68,12 +69,6 @@ def matrix(whole: IntensitySeries, forecaster: Forecaster, slots: tuple[int, int
         past = Past(whole=whole, now_at=whole.start_at + slot * whole.step)
         out[slot - slots[0]] = forecast_at(past, forecaster, horizon).values[:leads]
     return out
-
-
-def planned_cost_g_per_kw(policy: Policy, forecast: IntensitySeries, actual: IntensitySeries, limits: Constraints) -> float:
-    """Grams per kW of a plan made once on the forecast and kept, priced on what was measured; resume costs are in its windows."""
-    plan = policy(forecast, limits, limits.earliest_at)
-    return sum(actual.integral_g_per_kw(window.start_at, window.end_at) for window in plan.windows)
 
 
 def one_start(seen: FloatArray, arrival: int, length: int, slack: int) -> int:

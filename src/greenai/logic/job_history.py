@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenai.errors import InputError
-from greenai.logic.backtesting import POLICIES, Ground, Scenario, interval
+from greenai.logic.backtesting import Ground, Play, Scenario, interval, share_saved
 from greenai.model.series import FloatArray, IntensitySeries
 from greenai.model.units import J_PER_KWH, as_utc
 
@@ -184,37 +184,46 @@ def _slots(job: PastJob, whole: IntensitySeries) -> int:
     return -(-(job.end_at - job.start_at) // whole.step)
 
 
-def delays(jobs: Placed, ground: Ground, chosen: tuple[int, str, int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Slots each job would have waited, and whether it would have been late; `chosen` as in `job_row`."""
-    first, policy, slack = chosen
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What is played on jobs: the ground's first slot in the series, the policy's name and how it is played, slots of slack."""
+
+    first: int
+    policy: str
+    play: Play
+    slack: int
+
+
+def delays(jobs: Placed, ground: Ground, chosen: Chosen) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Slots each job would have waited, and whether it would have been late."""
     waited, late = np.zeros(len(jobs.kwh), dtype=np.int64), np.zeros(len(jobs.kwh), dtype=np.bool_)
-    arrival = jobs.arrival - first
+    arrival = jobs.arrival - chosen.first
     for length in np.unique(jobs.length).tolist():
         mine = jobs.length == length
-        played = POLICIES[policy](ground, Scenario(length=length, slack=slack), int(arrival[mine].max()) + 1)
+        played = chosen.play(ground, Scenario(length=length, slack=chosen.slack), int(arrival[mine].max()) + 1)
         waited[mine], late[mine] = played.delay_slots[arrival[mine]], played.late[arrival[mine]]
     return waited, late
 
 
-def job_row(jobs: Placed, whole: IntensitySeries, ground: Ground, chosen: tuple[int, str, int]) -> dict[str, Any]:
-    """The row of the contract for jobs; `chosen` is the ground's first slot, the policy and the slack in slots.
+def job_row(jobs: Placed, whole: IntensitySeries, ground: Ground, chosen: Chosen) -> dict[str, Any]:
+    """The row of the contract for jobs.
 
     Besides the contract: `energy_kwh`, `saved_g` and `tight_deadlines`, how many jobs would have begun at their last moment.
     """
-    _, policy, slack = chosen
+    slack = chosen.slack
     waited, late = delays(jobs, ground, chosen)
     sums = np.concatenate(([0.0], np.cumsum(whole.values)))
     g_per_kwh = _means(jobs, sums, np.arange(slack + 1))
     now_g, policy_g = jobs.kwh * g_per_kwh[:, 0], jobs.kwh * g_per_kwh[np.arange(len(waited)), waited]
     best_g, total_kwh = jobs.kwh * g_per_kwh.min(axis=1), float(jobs.kwh.sum())
-    saving, oracle = (1 - float(grams.sum() / now_g.sum()) for grams in (policy_g, best_g))
+    saving, oracle = (share_saved(now_g, grams) for grams in (policy_g, best_g))
     _, day = np.unique(np.floor(jobs.begin * (whole.step / timedelta(days=1))), return_inverse=True)
     by_day = [np.bincount(day, grams).astype(np.float64) for grams in (now_g, policy_g)]
     low, high = interval(by_day[0], by_day[1], 1)
     slot_h = whole.step / HOUR
     return {
         "zone": ground.zone,
-        "policy": policy,
+        "policy": chosen.policy,
         "forecaster": ground.forecaster,
         "duration_h": float((jobs.end - jobs.begin).mean()) * slot_h,
         "slack_h": slack * slot_h,

@@ -66,14 +66,14 @@ def draw_pareto(result: Mapping[str, Any], folder: Path) -> Path:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG.
+    """Write a figure in the format its name ends in.
 
     Raises:
         InputError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Software": None})
+        figure.savefig(path, metadata={"Software": None} if path.suffix.lower() == ".png" else None)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     return path

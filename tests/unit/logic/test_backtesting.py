@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import timedelta
 from importlib import resources
 
 import jsonschema
@@ -19,8 +18,6 @@ from greenai.logic import backtesting_kernel as kernel
 from greenai.logic import backtesting_replay as replay
 from greenai.logic.blending import anchored, blended, lead_weights, rolling_blend
 from greenai.logic.forecasting import naive
-from greenai.logic.placing import interruptible
-from greenai.model.job import Constraints
 
 
 def ground(actual, seen=None, **other):
@@ -85,6 +82,7 @@ def test_rows_keep_the_contract(policy, cut):
     assert row["deadline_misses"] == 0
     assert row["oracle_saving"] >= row["saving"] - 1e-12
     assert row["arrivals"] == 388
+    assert list(row) == schema["items"]["required"]
 
 
 def test_a_flat_grid_has_no_fraction():
@@ -141,13 +139,64 @@ def test_any_forecaster_can_be_replayed_slot_by_slot():
     np.testing.assert_allclose(made[0, 1:25], values[49:73])
 
 
-def test_a_plan_made_once_is_priced_on_what_came_with_its_resume_costs():
-    actual = series(np.array([500.0, 100, 500, 100, 500, 500]))
-    limits = Constraints(
-        earliest_at=START, deadline_at=START + 6 * HOUR, duration=2 * HOUR, interruptible=True, resume_cost=timedelta(minutes=6)
+def test_cats_reads_averages_as_points_joined_by_lines():
+    seen = np.array([[5.0, 1.0, 4.0, 2.0, 2.0]] * 4)
+    played = bt.cats_window(ground(np.full(9, 1.0), seen), bt.Scenario(length=1, slack=3), 1)
+    # Areas 3, 2.5, 3, 2: the last pair; the averages themselves would choose the second slot.
+    assert played.delay_slots.tolist() == [3]
+    played = bt.cats_window(ground(np.full(9, 1.0), seen), bt.Scenario(length=1, slack=4), 1)
+    assert played.delay_slots.tolist() == [3]
+
+
+def test_a_threshold_may_be_any_number():
+    assert bt.play_named("threshold-150") is not None
+    assert bt.play_named("threshold-") is None
+    assert bt.play_named("guess") is None
+    row = bt.backtest(ground(grid(400)), bt.Scenario(length=2, slack=10), "threshold-9999")
+    assert (row["policy"], row["mean_delay_h"]) == ("threshold-9999", 0)
+
+
+CUT = bt.Scenario(length=3, slack=10, interruptible=True, resume_slots=0.1)
+
+
+@pytest.mark.parametrize("policy", bt.POLICIES)
+def test_resumes_are_paid_by_every_policy_and_by_the_oracle(policy):
+    actual = grid(400) + 60 * np.random.default_rng(1).random(400)
+    free, paid = (
+        bt.backtest(
+            ground(actual, noisy(actual)), bt.Scenario(length=3, slack=slack, interruptible=True, resume_slots=cost), policy
+        )
+        for slack, cost in ((9, 0.0), (10, 0.1))
     )
-    cost = replay.planned_cost_g_per_kw(interruptible, actual, actual, limits)
-    assert cost == pytest.approx(100 + 100 + 0.1 * 500)
+    assert paid["oracle_saving"] < free["oracle_saving"]
+    assert paid["saving"] <= paid["oracle_saving"] + 1e-12
+    assert paid["saving"] <= free["saving"] + 1e-3
+    assert (paid["slack_h"], paid["deadline_misses"]) == (10, 0)
+
+
+@pytest.mark.parametrize("policy", ["rolling", "once"])
+def test_a_perfect_forecast_reaches_the_oracle_that_pays(policy):
+    actual = grid(400) + 60 * np.random.default_rng(1).random(400)
+    assert bt.backtest(ground(actual), CUT, policy)["fraction_of_oracle"] == pytest.approx(1)
+
+
+def test_without_slack_there_is_nothing_to_keep_free():
+    row = bt.backtest(ground(grid(100)), bt.Scenario(length=3, slack=0, interruptible=True, resume_slots=0.1), "rolling")
+    assert (row["saving"], row["deadline_misses"]) == (0, 0)
+
+
+@pytest.mark.parametrize("cost", [-0.1, 1.1])
+def test_a_resume_costs_at_most_a_slot(cost):
+    with pytest.raises(InputError, match="more than one slot"):
+        bt.Scenario(length=3, slack=10, interruptible=True, resume_slots=cost)
+
+
+def test_the_interval_of_a_few_days_is_one():
+    rng = np.random.default_rng(5)
+    low, high = bt.interval(np.full(7 * 24, 300.0), 300 - 100 * rng.random(7 * 24), 24)
+    assert low < high
+    low, high = bt.interval(np.full(24, 300.0), np.full(24, 200.0), 24)
+    assert low == high == pytest.approx(1 / 3)
 
 
 def test_a_blend_finds_the_better_source():

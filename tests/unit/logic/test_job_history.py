@@ -11,7 +11,7 @@ from tests.forecasting_world import HOUR, START, grid, series
 
 from greenai.errors import InputError
 from greenai.logic import job_history as jh
-from greenai.logic.backtesting import Ground
+from greenai.logic.backtesting import POLICIES, Ground
 from greenai.logic.backtesting_matrix import Period, forecast_matrix
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -99,7 +99,8 @@ def played(history, slack, policy, forecaster="seasonal-naive"):
         arrivals=last - first + 1,
         forecaster=forecaster,
     )
-    return jh.job_row(jobs, whole, ground, (first, policy, slack)), jobs, kept, whole
+    chosen = jh.Chosen(first=first, policy=policy, play=POLICIES[policy], slack=slack)
+    return jh.job_row(jobs, whole, ground, chosen), jobs, kept, whole
 
 
 def test_the_row_is_that_of_a_plain_loop():

@@ -11,17 +11,27 @@ from greenai.cli.command import Command, Session, pass_session
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from greenai.api.backtesting import Tell
+    from greenai.api.backtesting import Asked, Tell
     from greenai.logic.job_history import JobHistory
 
 DURATION = "1h,4h"
-IN_THE_JOBS = {"duration": "--duration", "from_at": "--from", "to_at": "--to", "interruptible": "--interruptible"}
+IN_THE_JOBS = {
+    "duration": "--duration",
+    "from_at": "--from",
+    "to_at": "--to",
+    "interruptible": "--interruptible",
+    "resume_cost": "--resume-cost",
+}
 FILE = click.Path(dir_okay=False)
 ORACLE = "the cheapest plan of whole slots with the whole future known: no policy can save more"
 
 
-@click.command(cls=Command)
+EXAMPLE = "Example: greenai backtest --series GB.csv --from 2022-01-01 --duration 4h --slack 24h"
+
+
+@click.command(cls=Command, epilog=EXAMPLE)
 @click.option("--series", metavar="FILE", type=FILE, help="The measured intensities to play on.")
 @click.option("--history", metavar="FILE", type=FILE, help="Measured intensities before those of --series.")
 @click.option("--jobs", metavar="FILE", help="Jobs that were run: sacct --parsable2 or CSV; ledger for greenai's own.")
@@ -35,7 +45,9 @@ ORACLE = "the cheapest plan of whole slots with the whole future known: no polic
 @click.option("--from", "from_at", metavar="WHEN", help="First arrival, 2022-01-01T00:00Z.  [default: after the first year]")
 @click.option("--to", "to_at", metavar="WHEN", help="End of arrivals.  [default: the end of the series]")
 @click.option("--interruptible", is_flag=True, help="The jobs may be cut into pieces.")
+@click.option("--resume-cost", metavar="SPAN", help="Work lost at each resume, 6m; with --interruptible.")
 @click.option("--plan-once", is_flag=True, help="Keep the plan made at arrival; without it the job is planned anew each slot.")
+@click.option("--plot", metavar="FILE", type=FILE, help="Draw the savings too: .png, .svg or .pdf (extra [report]).")
 @pass_session
 def backtest(session: Session, /, series: str | None, jobs: str | None, **asked: Any) -> None:
     """What would greenai have saved?
@@ -49,16 +61,11 @@ def backtest(session: Session, /, series: str | None, jobs: str | None, **asked:
     for name, option in IN_THE_JOBS.items():
         if jobs is not None and asked[name]:
             raise click.UsageError(f"{option} is for made-up jobs, --jobs has its own: give one of them")
-    from greenai.api.backtesting import Asked, backtest
+    from greenai.api.backtesting import backtest
     from greenai.api.backtesting_jobs import backtest_jobs
 
-    wanted = Asked(
-        policies=_listed(asked["policy"]),
-        forecasters=_listed(asked["forecaster"]),
-        durations=_listed(asked["duration"] or DURATION),
-        slacks=_listed(asked["slack"]),
-        **{name: asked[name] for name in ("from_at", "to_at", "interruptible", "plan_once")},
-    )
+    plot = _plot(asked.pop("plot"))
+    wanted = _asked(asked)
     files = {name: asked[name] for name in ("history", "weather")}
     with progress(session) as tell:
         told: dict[str, Any] = {"zone": session.zone, "asked": wanted, "tell": tell, "settings": session.settings()}
@@ -68,6 +75,36 @@ def backtest(session: Session, /, series: str | None, jobs: str | None, **asked:
         session.screen.document(rows)
     else:
         _show(session, rows, None if answer is None else answer.history)
+    if plot is not None:
+        from greenai.report.backtests import draw_backtest
+
+        drawn = draw_backtest(rows, plot)
+        session.screen.detail(None if session.json else f"drawn: {drawn}")
+
+
+def _plot(named: str | None) -> Path | None:
+    """Where to draw, seen to be possible before hours are spent."""
+    if named is None:
+        return None
+    from pathlib import Path
+
+    from greenai.report.backtests import drawable
+
+    drawable(Path(named))
+    return Path(named)
+
+
+def _asked(options: dict[str, Any]) -> Asked:
+    """What the options ask for."""
+    from greenai.api.backtesting import Asked
+
+    return Asked(
+        policies=_listed(options["policy"]),
+        forecasters=_listed(options["forecaster"]),
+        durations=_listed(options["duration"] or DURATION),
+        slacks=_listed(options["slack"]),
+        **{name: options[name] for name in ("from_at", "to_at", "interruptible", "plan_once", "resume_cost")},
+    )
 
 
 def _listed(text: str) -> tuple[str, ...]:
