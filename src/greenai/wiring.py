@@ -40,7 +40,7 @@ from greenai.model.intensity import Access, Provider
 from greenai.model.job import Job
 from greenai.model.series import IntensitySeries
 from greenai.model.zone import Place
-from greenai.ports import Clock, Metering
+from greenai.ports import Clock, Executor, Metering
 
 if TYPE_CHECKING:
     from greenai.adapters.meters.chain import MeterChain
@@ -54,6 +54,7 @@ __all__ = [
     "every_provider",
     "export",
     "facts_of",
+    "local_executor",
     "metering_of",
     "open_doors",
     "open_ledger",
@@ -170,6 +171,11 @@ def open_doors(
         metering=lambda write: metering_of(settings, write, adopts=adopts),
         tell=tell,
     )
+
+
+def local_executor() -> Executor:
+    """Where commands run: this machine."""
+    return LocalExecutor()
 
 
 def meter_environment(settings: Settings) -> MeterEnvironment:

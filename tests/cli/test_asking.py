@@ -145,6 +145,7 @@ def test_the_plan_passes_everything_on(cli: Cli, api: FakeApi) -> None:
         "min_chunk": "30m",
         "resume_cost": "5m",
         "max_segments": 3,
+        **{"scaling": None, "worker_w": None, "shared_w": None, "hull": False},
         "series": "s.csv",
         "at": "2026-11-24T09:00Z",
         "require_live": True,

@@ -42,6 +42,7 @@ OWN_SCHEMA = {
     "backtest": "backtest",
     "run": "run",
     "measure": "run",
+    "profile-scaling": "profile_scaling",
     "train": "run",
     "optimize": "optimize",
     "experiment": "experiment",

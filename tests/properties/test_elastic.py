@@ -31,7 +31,7 @@ def curves(draw: st.DrawFn) -> ScalingCurve:
     kind = draw(st.sampled_from(["plain", "shared", "any"]))
     if kind == "any":
         return ScalingCurve.of(throughput, drawn_w={count: draw(st.floats(20, 900)) for count in counts})
-    return ScalingCurve.of(throughput, worker_w=100.0, idle_w=draw(st.floats(0, 300)) if kind == "shared" else 0.0)
+    return ScalingCurve.of(throughput, worker_w=100.0, shared_w=draw(st.floats(0, 300)) if kind == "shared" else 0.0)
 
 
 @st.composite

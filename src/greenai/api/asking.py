@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypedDict, get_type_hints
 
+from greenai.api.scaling import scaling_of
 from greenai.config import Settings
 from greenai.errors import InputError
+from greenai.logic.elastic import fitted
 from greenai.model.job import Constraints, Job
+from greenai.model.scaling import ScalingCurve
 from greenai.moments import parse_moment, parse_share, parse_span
 from greenai.zones import local_timezone
 
@@ -61,6 +64,14 @@ class Asking(TypedDict, total=False):
     """Work lost at each resume."""
     max_segments: int | None
     """The most pieces."""
+    scaling: str | Path | ScalingCurve | None
+    """How the job's speed grows with its workers: "1=1,2=1.9,4=3.4", or the file of `greenai profile-scaling`."""
+    worker_w: float | None
+    """Power of one worker, W."""
+    shared_w: float | None
+    """Power all workers share, drawn while any runs, W."""
+    hull: bool
+    """Take the concave hull of a scaling curve whose gains grow."""
 
 
 class Describing(TypedDict, total=False):
@@ -116,24 +127,26 @@ def job_of(command: Sequence[str], ask: Asking, settings: Settings, *, now_at: d
     duration = _duration(ask, policy)
     percentile = ask.get("percentile")
     min_saving = ask.get("min_saving")
+    limits = Constraints(
+        earliest_at=now_at,
+        deadline_at=_finish(ask, duration, now_at, slack),
+        duration=duration,
+        interruptible=ask.get("interruptible", False),
+        min_chunk=_span_or_none(ask.get("min_chunk")),
+        resume_cost=_span_or_none(ask.get("resume_cost")),
+        max_segments=ask.get("max_segments"),
+        max_g_per_kwh=ask.get("threshold"),
+        percentile=DEFAULT_PERCENTILE if percentile is None else percentile,
+        min_saving=settings.min_saving if min_saving is None else _share(min_saving),
+        scaling=_scaling(ask, policy),
+    )
     return Job(
         id=job_id,
         command=tuple(command),
         policy=policy,
         zone=settings.zone,
         submitted_at=now_at,
-        constraints=Constraints(
-            earliest_at=now_at,
-            deadline_at=_finish(ask, duration, now_at, slack),
-            duration=duration,
-            interruptible=ask.get("interruptible", False),
-            min_chunk=_span_or_none(ask.get("min_chunk")),
-            resume_cost=_span_or_none(ask.get("resume_cost")),
-            max_segments=ask.get("max_segments"),
-            max_g_per_kwh=ask.get("threshold"),
-            percentile=DEFAULT_PERCENTILE if percentile is None else percentile,
-            min_saving=settings.min_saving if min_saving is None else _share(min_saving),
-        ),
+        constraints=fitted(limits) if limits.scaling else limits,
     )
 
 
@@ -142,11 +155,30 @@ def policy_name(ask: Asking, settings: Settings) -> str:
     asked = ask.get("policy")
     if asked is not None:
         return asked
+    if ask.get("scaling") is not None:
+        return "elastic"
     if ask.get("threshold") is not None:
         return "threshold"
     if ask.get("percentile") is not None:
         return "percentile"
     return "interruptible" if ask.get("interruptible") else settings.policy
+
+
+def _scaling(ask: Asking, policy: str) -> ScalingCurve | None:
+    """The curve of an elastic job; what describes one is refused where it would not be heard."""
+    given = ask.get("scaling")
+    power = {"--worker-w": ask.get("worker_w"), "--shared-w": ask.get("shared_w"), "--hull": ask.get("hull") or None}
+    unheard = next((option for option, value in power.items() if value is not None), None)
+    if given is None and unheard:
+        raise InputError(f"{unheard} describes a scaling curve, and there is none", hint="add --scaling 1=1,2=1.9,4=3.4")
+    if given is None:
+        return None
+    if policy != "elastic":
+        raise InputError(
+            f"the policy {policy} runs one number of workers and uses no scaling curve",
+            hint="leave --scaling out, or take --policy elastic",
+        )
+    return scaling_of(given, worker_w=ask.get("worker_w"), shared_w=ask.get("shared_w"), hull=ask.get("hull", False))
 
 
 def _share(value: str | float) -> float:

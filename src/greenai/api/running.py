@@ -56,6 +56,11 @@ def run(
     known = settings_with(settings, zone=zone, series=series, meter=ask.get("meter"))
     clock = clock or system_clock()
     job = _job(command, ask, known, clock.now())
+    if job.policy == "elastic":
+        raise InputError(
+            "greenai run cannot change how many workers a running command has",
+            hint="greenai plan --policy elastic shows how many to run when",
+        )
     if job.policy == "interruptible":
         raise InputError("greenai run cannot pause a job yet", hint="greenai plan --interruptible shows what pausing would save")
     return _go(job, known, ask, open_doors(known, clock=clock, tell=tell, adopts=True), waits=True, require_live=require_live)

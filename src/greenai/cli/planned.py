@@ -10,7 +10,8 @@ from rich.text import Text
 
 from greenai.cli import words
 from greenai.cli.chart import chart
-from greenai.cli.screen import GOOD, Screen, table
+from greenai.cli.scaling import workers
+from greenai.cli.screen import GOOD, Screen, fitting
 from greenai.model.plan import Alternative, Decision, Window
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def best_start_line(decision: Decision) -> str:
 
 def headline(decision: Decision, zone: tzinfo) -> Text:
     """What to do, in one line."""
+    if decision.workers and decision.expected_saving > 0:
+        least, most = min(decision.workers), max(decision.workers)
+        counts = f"{least} to {most} workers" if least < most else workers(most)
+        gain = words.share(decision.expected_saving)
+        return Text(f"Run {counts}, start {words.day_time(decision.start_at, zone)}, saves about {gain}", style=GOOD)
     if decision.action == "wait":
         wait = words.about(decision.start_at - decision.made_at)
         gain = f", saves about {words.share(decision.expected_saving)}" if decision.expected_saving > 0 else ""
@@ -51,24 +57,33 @@ def picture(answer: PlanAnswer, screen: Screen, zone: tzinfo) -> list[Text]:
     return chart(part, width=screen.width, zone=zone, windows=decision.windows, unicode=screen.unicode)
 
 
-def choices(decision: Decision, zone: tzinfo) -> RenderableType:
-    """The chosen windows, then the alternatives."""
-    chosen = [
-        tuple(
-            Text(cell, style=GOOD) for cell in ("chosen" if place == 0 else "", *_span(window, zone), *_numbers(decision, place))
-        )
+def choices(decision: Decision, zone: tzinfo, width: int) -> RenderableType:
+    """The chosen windows, then the alternatives: a table, or one below the other where a table would break words."""
+    scaled = bool(decision.workers)
+    head = ("", "start", "end", *(("workers",) if scaled else ()), "g/kWh", "saving")
+    rows = [
+        ("chosen" if place == 0 else "", *_span(window, zone), *_workers(decision, place), *_numbers(decision, place))
         for place, window in enumerate(decision.windows)
     ]
-    others = [
+    chosen = len(rows)
+    rows += [
         (
             option.label,
             *_span(option, zone),
+            *_workers(decision, None),
             words.intensity(option.expected_g_per_kwh),
             words.share(option.expected_saving),
         )
         for option in decision.alternatives
     ]
-    return table(("", "start", "end", "g/kWh", "saving"), [*chosen, *others], right=(3, 4))
+    return fitting(head, rows, right=range(3, len(head)), width=width, good=chosen)
+
+
+def _workers(decision: Decision, place: int | None) -> tuple[str, ...]:
+    """How many run in a window, or in another run of constant size; no column where jobs are not scaled."""
+    if not decision.workers:
+        return ()
+    return (str(decision.workers[place]),) if place is not None else ("",)
 
 
 def _numbers(decision: Decision, place: int) -> tuple[str, str]:

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "predict": ("predict:predict", "Train on one table, predict another, measured."),
     "report": ("report:report", "Cards, footprint, impact and one page, from the ledger."),
     "measure": ("measure:measure", "Run a command now and measure it."),
+    "profile-scaling": ("profile_scaling:profile_scaling", "How speed and power grow with a command's workers."),
     "evidence": ("evidence:evidence", "List, show, verify, settle and export what was recorded."),
     "doctor": ("doctor:doctor", "What can be measured here, and how to fix what cannot."),
     "config": ("config:config", "Show the settings and where each one comes from."),

@@ -133,3 +133,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: I
     for row in rows:
         grid.add_row(*row)
     return Padding(grid, (0, 0, 0, 2))
+
+
+def fitting(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int], width: int, good: int = 0
+) -> RenderableType:
+    """A table, or its rows one below the other where that would break words. The first `good` rows are what was chosen."""
+    needed = 2 + sum(max(map(len, column)) + 2 for column in zip(head, *rows, strict=True))
+    styles = [GOOD if place < good else "" for place in range(len(rows))]
+    if needed <= width:
+        styled = [[Text(cell, style=style) for cell in row] for row, style in zip(rows, styles, strict=True)]
+        return table(head, styled, right=right)
+    return Text("\n").join(_stacked(head, row, style) for row, style in zip(rows, styles, strict=True))
+
+
+def _stacked(head: Sequence[str], row: Sequence[str], style: str) -> Text:
+    """One row as lines: its first cell, then each other one after the name of its column."""
+    lines = [row[0], *(f"  {name}  {cell}" for name, cell in zip(head[1:], row[1:], strict=True) if cell)]
+    return Text("\n".join(line for line in lines if line), style=style)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from greenai.logic.wording import percent
 from greenai.model.units import J_PER_KWH
 from greenai.moments import describe_span
 
 UNKNOWN = "unknown"
+
+share = percent
+"""A share in percent: 67 %, 2.3 %, -4.1 %."""
 
 Units = tuple[tuple[float, float, str], ...]
 """From which value on, what to multiply by, the unit; zero is written in the middle one."""
@@ -23,14 +27,6 @@ def number(value: float, digits: int = 3) -> str:
         return f"{value:g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{decimals}f}"
-
-
-def share(value: float) -> str:
-    """A share in percent: 67 %, 2.3 %, -4.1 %."""
-    percent = value * 100
-    if percent == 0:
-        return "0 %"
-    return f"{percent:.0f} %" if abs(percent) >= 9.95 else f"{percent:.1f} %"
 
 
 def intensity(g_per_kwh: float | None) -> str:

@@ -55,13 +55,13 @@ class ScalingCurve:
         *,
         drawn_w: Mapping[int, float] | None = None,
         worker_w: float | None = None,
-        idle_w: float = 0.0,
+        shared_w: float = 0.0,
         hull: bool = False,
     ) -> ScalingCurve:
         """The curve of throughputs by number of workers, in any unit.
 
         Power is `drawn_w` by number of workers where measured, else `worker_w` each
-        and `idle_w` shared, drawn while any runs; without either it goes with the
+        and `shared_w` shared, drawn while any runs; without either it goes with the
         workers. `hull` leaves out the counts that break the rule on gains.
 
         Raises:
@@ -70,7 +70,7 @@ class ScalingCurve:
         if not throughput:
             raise InputError("a scaling curve needs at least one number of workers", hint=f"for example {EXAMPLE}")
         counts = sorted(throughput)
-        power = {count: _power(count, drawn_w, worker_w, idle_w) for count in counts}
+        power = {count: _power(count, drawn_w, worker_w, shared_w) for count in counts}
         base = counts[0]
         _require_positive(base, throughput[base], power[base])
         points = tuple(
@@ -122,12 +122,12 @@ class ScalingCurve:
         return tuple(kept)
 
 
-def _power(count: int, drawn_w: Mapping[int, float] | None, worker_w: float | None, idle_w: float) -> float:
+def _power(count: int, drawn_w: Mapping[int, float] | None, worker_w: float | None, shared_w: float) -> float:
     if drawn_w is not None:
         return drawn_w[count]
     if worker_w is not None:
-        return idle_w + count * worker_w
-    if idle_w:
+        return shared_w + count * worker_w
+    if shared_w:
         raise InputError(
             "the shared idle power says nothing without the power of a worker", hint="give the power of a worker too"
         )

@@ -52,7 +52,7 @@ def test_the_part_of_a_slot_lies_where_its_neighbour_runs(values, expected):
 
 
 def test_counts_that_waste_the_shared_power_are_left_out_and_said():
-    curve = ScalingCurve.of({1: 1, 2: 1.9, 4: 3.4}, worker_w=100, idle_w=50)
+    curve = ScalingCurve.of({1: 1, 2: 1.9, 4: 3.4}, worker_w=100, shared_w=50)
     plan = elastic(grid([100] * 10, step=HOUR), limits(4 * HOUR, 6 * HOUR, scaling=curve), T0)
     assert set(plan.workers) <= {2, 4}
     assert plan.note == "never with 1 workers: other numbers do the same work with less energy"

@@ -19,7 +19,7 @@ def test_throughput_may_be_in_any_unit_and_power_goes_with_the_workers():
 
 
 def test_power_may_be_given_per_worker_with_a_shared_part_or_measured():
-    shared = ScalingCurve.of({1: 1, 2: 1.9}, worker_w=100, idle_w=50)
+    shared = ScalingCurve.of({1: 1, 2: 1.9}, worker_w=100, shared_w=50)
     assert (ratios(shared)[1], shared.power_w) == ((2, 1.9, 250 / 150), 150)
     drawn = ScalingCurve.of({1: 1, 2: 1.9}, drawn_w={1: 120.0, 2: 210.0})
     assert (ratios(drawn)[1], drawn.power_w) == ((2, 1.9, 1.75), 120)
@@ -58,8 +58,8 @@ def test_a_straight_line_in_decimals_is_no_growing_gain():
         ({1: 0.0}, {}, "1 workers cannot have a throughput of 0"),
         ({1: 1.0}, {"worker_w": 0.0}, "draw 0 W"),
         ({1: 1.0, 2: float("nan")}, {}, "cannot say 2=nan"),
-        ({0: 1.0}, {"worker_w": 1.0, "idle_w": 1.0}, "cannot say 0=1"),
-        ({1: 1.0}, {"idle_w": 50.0}, "nothing without the power of a worker"),
+        ({0: 1.0}, {"worker_w": 1.0, "shared_w": 1.0}, "cannot say 0=1"),
+        ({1: 1.0}, {"shared_w": 50.0}, "nothing without the power of a worker"),
     ],
 )
 def test_numbers_that_can_be_none_are_refused(throughput, power, sentence):

@@ -9,6 +9,7 @@ import click
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.options import placing
 from greenai.cli.places import choosing, plan_places, taken
+from greenai.cli.scaling import beside_fixed, refuse_beside, scaling
 
 if TYPE_CHECKING:
     from greenai.api import PlanAnswer
@@ -21,15 +22,20 @@ ASSUMED_FINISH = "24h"
 @placing
 @choosing
 @click.option("--at", metavar="WHEN", help="Decide as of this moment; with --series it replays any day.")
+@scaling
 @click.option("--beside", is_flag=True, help="Show what the plan does on the other basis: average beside marginal.")
 @pass_session
 def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -> None:
     """When should a job run?
 
     Without --finish-by or --deadline the job is taken to be due in 24 hours.
+    With --scaling the plan says how many workers run when (policy elastic), and
+    --duration is that with the fewest of them, as a rule one:
+    greenai plan --duration 8h --finish-by 24h --scaling 1=1,2=1.9,4=3.4
     """
     if asked["duration"] is None:
         raise click.UsageError("plan needs to know how long the job takes: add --duration, for example --duration 2h")
+    refuse_beside(asked, beside=beside)
     from dataclasses import asdict
 
     from greenai import api
@@ -45,8 +51,9 @@ def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -
     answer = api.plan(**asked, require_live=require == "live", settings=settings)
     refuse_miss(answer)
     other = api.other_basis(answer, settings=settings) if beside else None
+    fixed = beside_fixed(answer)
     if session.json:
-        session.screen.document({**answer.document(), **({"beside": other and asdict(other)} if beside else {})})
+        session.screen.document({**answer.document(), **fixed, **({"beside": other and asdict(other)} if beside else {})})
         return
     show_plan(session, answer, settings.origins.get("zone", ""), open_ended=open_ended)
     if beside:
@@ -82,6 +89,7 @@ def show_plan(session: Session, answer: PlanAnswer, origin: str, *, open_ended: 
 
     from greenai.cli import words
     from greenai.cli.planned import choices, headline, picture
+    from greenai.cli.scaling import fixed_sizes, with_workers
     from greenai.cli.screen import facts
     from greenai.cli.source import loud_words, source_rows
 
@@ -92,14 +100,16 @@ def show_plan(session: Session, answer: PlanAnswer, origin: str, *, open_ended: 
     waits = decision.action == "wait"
     screen.detail(None if waits else Text(decision.reason), loud_words(reading))
     drawn = picture(answer, screen, zone)
-    screen.detail("", *drawn, "" if drawn else None, choices(decision, zone), "")
+    width = screen.out.width
+    screen.detail("", *drawn, "" if drawn else None, choices(decision, zone, width), *fixed_sizes(answer, zone, width), "")
     assumed = "; assumed, set it with --finish-by or --deadline" if open_ended else ""
+    length = f"{words.about(constraints.duration)}{with_workers(answer)}"
     worst = f"{words.intensity(decision.worst_g_per_kwh)} g/kWh if started at the worst moment"
     screen.detail(
         facts(
             [
                 ("why", decision.reason if waits else ""),
-                ("job", f"{words.about(constraints.duration)}, done by {words.day_time(constraints.deadline_at, zone)}{assumed}"),
+                ("job", f"{length}, done by {words.day_time(constraints.deadline_at, zone)}{assumed}"),
                 ("policy", f"{decision.policy}; {worst}" if decision.worst_g_per_kwh is not None else decision.policy),
                 *source_rows(reading, origin, zone, verbose=session.verbose),
                 *(("note", note) for note in decision.notes),
