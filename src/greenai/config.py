@@ -127,6 +127,15 @@ class Settings:
         default=None,
         metadata=_about(values.number(0.0, 5000.0), "250", "one intensity for all times instead of a grid service, g/kWh"),
     )
+    forecaster: str = field(
+        default="auto",
+        metadata=_about(
+            values.text, '"auto"', "who forecasts: auto, service, blend, lpr, lpr+weather, or a name greenai plugins lists"
+        ),
+    )
+    history: Path | None = field(
+        default=None, metadata=_about(values.path, '"measured.csv"', "series file of the past that forecasts are made from")
+    )
     powercap_root: Path = field(
         default=Path("/sys/class/powercap"),
         metadata=_about(values.path, '"/sys/class/powercap"', "where RAPL counters are looked for"),

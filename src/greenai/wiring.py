@@ -23,20 +23,21 @@ from greenai.adapters.ledger import FileLedger
 from greenai.adapters.runs import RunDirectories
 from greenai.adapters.store import SqliteArchive
 from greenai.config import Settings
+from greenai.engine import foresight
 from greenai.engine.asking import Keyring
 from greenai.engine.doors import Doors, Write, tell_nobody
 from greenai.engine.progress import Progress
 from greenai.engine.read import Sources
 from greenai.engine.run import RunOutcome
 from greenai.engine.verify import VerifyReport, verify, verify_csv
-from greenai.errors import StoreError
+from greenai.errors import InputError, StoreError
 from greenai.logic.deciding import Policy
 from greenai.logic.embodied import GRAMS_PER_KG, HOURS_PER_YEAR, embodied_from_table
 from greenai.logic.evidence_rows import COLUMNS, decision_entry, evidence_row
 from greenai.model.energy import MeterEnvironment
 from greenai.model.evidence import RunFacts
 from greenai.model.footprint import Embodied, Estimate
-from greenai.model.intensity import Access, Provider
+from greenai.model.intensity import Access, Provider, Request
 from greenai.model.job import Job
 from greenai.model.series import IntensitySeries
 from greenai.model.zone import Place
@@ -125,7 +126,7 @@ def access_to(name: str, settings: Settings) -> Access:
 
 def _given(settings: Settings) -> dict[str, Access]:
     if settings.series is not None:
-        return {"csv": Access(base_url=f"file://{quote(str(settings.series.absolute()))}")}
+        return {"csv": Access(base_url=_file_url(settings.series))}
     if settings.constant_g_per_kwh is not None:
         return {"constant": Access(base_url=f"data:text/plain,{settings.constant_g_per_kwh!r}")}
     return {}
@@ -134,6 +135,7 @@ def _given(settings: Settings) -> dict[str, Access]:
 def sources_of(settings: Settings, *, clock: Clock | None = None, network: bool = True) -> Sources:
     """The grid as these settings see it; `network` False: archive, files and packaged facts only."""
     clock = clock or SystemClock()
+    foreseen = foresight_of(settings)
     reader = FileDoor(now=clock.now)
     web = NetworkDoor(now=clock.now, bound_s=settings.http_timeout_s)
     services = {name: access_to(name, settings) for name in {*settings.urls, *settings.keys}}
@@ -143,8 +145,45 @@ def sources_of(settings: Settings, *, clock: Clock | None = None, network: bool 
         door=SchemeDoor({"https": web, "http": web, "file": reader, "package": reader, "data": reader}),
         archive=SqliteArchive(settings.home / "archive.sqlite"),
         network=network,
+        foresight=foreseen,
         keyring=_KEYRING,
     )
+
+
+def foresight_of(settings: Settings) -> foresight.Foresight:
+    """How greenai forecasts itself, as these settings say; raises InputError for a forecaster nobody knows.
+
+    A series the user gives stands as it is, unless a forecaster is named: then
+    its part before now is the history, and nothing after now is known.
+    """
+    from greenai.adapters.providers.csv import past
+    from greenai.adapters.weather.openmeteo import service
+
+    name, given = settings.forecaster, _given(settings)
+    make = None if name in foresight.NAMES else _plugged_forecaster(name)
+    if given and (name == foresight.AUTO or settings.series is None):
+        return foresight.Foresight()
+    path = settings.history or settings.series
+    return foresight.Foresight(
+        forecaster=name,
+        make=make,
+        file=Request(url=_file_url(path)) if path else None,
+        asks=settings.series is None,
+        read_file=past,
+        weather=service if settings.basis == "average" and settings.series is None else None,
+    )
+
+
+def _plugged_forecaster(name: str) -> foresight.Forecaster:
+    known = sorted({*foresight.NAMES, *plugins.names("greenai.forecasters")})
+    if name not in known:
+        raise InputError(f"there is no forecaster {name!r}", hint=f"known: {', '.join(known)}")
+    made: foresight.Forecaster = plugins.load("greenai.forecasters", name)
+    return made
+
+
+def _file_url(path: Path) -> str:
+    return f"file://{quote(str(path.absolute()))}"
 
 
 def open_ledger(settings: Settings) -> FileLedger:

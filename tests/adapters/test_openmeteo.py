@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import resources
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -59,10 +60,24 @@ def test_the_past_is_asked_by_year_and_the_present_once():
     *past, recent = [query_of(read) for read in reads]
     assert all(read.url.startswith(openmeteo.PAST_URL) for read in reads[:-1])
     assert reads[-1].url.startswith(openmeteo.FORECAST_URL + "/v1/forecast?")
-    assert [one["end_date"] for one in past] == ["2025-09-16", "2026-09-17", "2026-11-17"]
-    assert past[0]["start_date"] == "2024-09-15"
+    days = [(date.fromisoformat(one["start_date"]), date.fromisoformat(one["end_date"])) for one in past]
+    assert all(one[1] == other[0] for one, other in pairwise(days))
+    assert days[0][0] <= date(2024, 9, 15)
+    assert all((day - date(1970, 1, 1)).days % 28 == 0 for span in days for day in span)
+    assert days[-1][1] == date(2026, 11, 24) - timedelta(days=int(recent["past_days"]))
+    assert 7 <= int(recent["past_days"]) < 35
     assert recent["latitude"] == "55.5,51.6"
-    assert (recent["past_days"], recent["forecast_days"], recent["wind_speed_unit"]) == ("7", "4", "kmh")
+    assert (recent["forecast_days"], recent["wind_speed_unit"]) == ("4", "kmh")
+
+
+def test_the_reads_of_the_past_stay_the_same_for_four_weeks():
+    span = (NOW - timedelta(days=365), NOW)
+    later = NOW + timedelta(days=1)
+    one, other = (
+        [read.url for read in openmeteo.requests(POINTS, (span[0] + gone, span[1] + gone), NOW + gone, Access())][:-1]
+        for gone in (timedelta(0), later - NOW)
+    )
+    assert one == other
 
 
 def test_a_gateway_takes_all_reads_and_a_key_is_refused():

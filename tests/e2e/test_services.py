@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from greenai import wiring
 from greenai.adapters import http
 from greenai.cli import main
+from greenai.engine.asking import Keyring
 from greenai.testing.grid import FakeGrid
 
 SERVICES = {
@@ -42,11 +44,20 @@ WORDS = {
     "outage_500": "answered 500",
     "bad_request_400": "answered 400",
     "rate_limit_429": "answered 429",
-    "hang": "",
-    "slow": "",
-    "reset": "",
+    "hang": "does not answer",
+    "slow": "gave no whole answer",
+    "reset": "cannot be reached",
+    "not_found_404": "answered 404",
+    "bad_key_401": "answered 401",
+    "bad_key_403": "answered 403",
 }
 """Fault -> words its sentence must hold."""
+
+ALSO = {"hang": ("gave no whole answer", "gave up after")}
+"""Which of two time limits ends first is the machine's affair."""
+
+HARMLESS = ("duplicate_rows", "missing_rows", "list_as_object", "object_as_list", "new_year_cut")
+"""Faults in spite of which there is a live answer, or an honest refusal of it."""
 
 
 class Line:
@@ -87,9 +98,12 @@ def corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("GREENAI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GREENAI_HTTP_TIMEOUT_S", "8")
+    # What is tested is what each service says; greenai's own forecast has tests of its own (test_own_forecast.py).
+    monkeypatch.setenv("GREENAI_FORECASTER", "service")
     for service in ("uk", "electricitymaps", "energycharts", "watttime", "eia", "energidataservice", "openelectricity"):
         monkeypatch.setenv(f"GREENAI_{service.upper()}_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(wiring, "_KEYRING", Keyring())
     # The distance between reads has a test of its own (tests/adapters/test_turns.py).
     monkeypatch.setattr(http, "_wait_turn", lambda _request, _bound_s: None)
 
@@ -130,9 +144,44 @@ def test_each_fault_is_one_sentence(line, service, fault, monkeypatch):
     assert (code, out) == (4, "")
     said = err.splitlines()
     assert said[0].startswith("error: ")
-    assert len(said) <= 2
-    assert WORDS[fault] in said[0]
+    assert any(words in said[0] for words in (WORDS[fault], *ALSO.get(fault, ())))
+    assert len(said) == 2, "a refusal says what to do"
+    assert said[1].startswith("hint: ")
     assert "Traceback" not in err
+    assert not [secret for secret in (*KEYS.values(), "fake-token") if secret in err]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("fault", HARMLESS)
+def test_odd_rows_never_change_what_the_numbers_are(line, service, fault):
+    """A live answer keeps its labels and the range of the record; one with a hole may be refused, in one sentence."""
+    zone = line.use(service)
+    line.grid.fail(fault)
+    code, out, err = line.plan(zone, "--require", "live")
+    if code:
+        assert (code, out) == (4, "")
+        assert err.startswith("error: ")
+        assert len(err.splitlines()) == 2
+        return
+    found = json.loads(out)
+    assert (found["source"]["provider"], found["source"]["step"]) == (service, "live")
+    assert tuple(found["source"][name] for name in ("basis", "kind", "scope")) == SERVICES[service][1:]
+    if found["expected_g_per_kwh"] is None:
+        # One row is left of the answer: too little to plan on, and nothing is made up in its place.
+        assert found["action"] == "run"
+    else:
+        assert 100 - 8 <= found["expected_g_per_kwh"] <= 250 + 8
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_fallback_is_said_in_words_too(line, service):
+    """What a person reads: never "live", the reason, and what stands in."""
+    zone = line.use(service)
+    line.grid.fail("html")
+    code, out, _ = line.run("plan", "--duration", "1h", "--finish-by", "8h", "--zone", zone)
+    assert code == 0
+    assert "(live)" not in out
+    assert "the answer is a web page, not JSON" in out
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -176,6 +225,40 @@ def test_a_service_without_its_key_is_named_with_the_variable(line, service, zon
     code, _, err = line.plan(zone, "--require", "live")
     assert code == 4
     assert f"GREENAI_{service.upper()}_KEY" in err
+
+
+def test_a_plan_that_does_not_cover_the_zone_says_what_it_does_cover(line):
+    line.use("electricitymaps")
+    line.grid.fail("plan_401")
+    code, _, err = line.plan("FR", "--require", "live")
+    assert code == 4
+    assert "the plan of this key does not cover FR: it covers DE" in err
+
+
+def test_a_token_is_asked_for_once_and_renewed_when_it_is_refused(line):
+    zone = line.use("watttime")
+    for _ in range(3):
+        assert line.plan(zone, "--require", "live")[0] == 0
+    line.grid.fail("bad_key_401", times=1, path="/watttime/v3")
+    assert line.plan(zone, "--require", "live")[0] == 0
+    paths = [one.path.partition("?")[0] for one in line.grid.requests]
+    assert paths.count("/watttime/login") == 2
+    written = b"".join(file.read_bytes() for file in Path(os.environ["GREENAI_HOME"]).rglob("*") if file.is_file())
+    assert b"fake-token" not in written
+    assert b"my-password" not in written
+
+
+def test_skill_judges_a_service_on_what_it_published(line):
+    """Plans fill the archive; before the hours they are about have come, that is said."""
+    zone = line.use("energycharts")
+    assert line.plan(zone, "--require", "live")[0] == 0
+    code, out, err = line.run("skill", "--zone", zone, "--days", "3", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert [(one["provider"], one["forecasts"]) for one in found["archived"]] == [("energycharts", 1)]
+    assert "forecasts wait for" in next(one["reason"] for one in found["left_out"] if one["source"] == "energycharts")
+    assert found["judged_by"]["provider"] == "energycharts"
+    assert {one["source"] for one in found["sources"]} == {"lpr", "seasonal-naive"}
 
 
 def test_version_3_is_asked_where_there_is_no_version_4(line):

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from greenai.api.asking import DEFAULT_SLACK, Asking, Moment, job_of, moment_of, refuse_unknown
 from greenai.config import Settings
-from greenai.engine.read import read_intensity
+from greenai.engine.foresee import foresee
 from greenai.errors import InputError
 from greenai.logic.deciding import decide, decision_document
 from greenai.model.intensity import Query, Reading
@@ -53,7 +53,7 @@ def forecast(
     start_at = floor_to(now_at, SLOT)
     span = timedelta(hours=known.forecast_hours if hours is None else hours)
     query = Query(zone=known.zone, start_at=start_at, end_at=start_at + span, now_at=now_at, purpose="forecast")
-    return read_intensity(query, sources=sources_of(known), require_live=require_live)
+    return foresee(query, sources=sources_of(known), require_live=require_live)
 
 
 def plan(
@@ -91,6 +91,6 @@ def answer(job: Job, settings: Settings, *, now_at: datetime, require_live: bool
     """Read the grid and decide about a job, without recording anything."""
     limits = job.constraints
     query = Query(zone=job.zone, start_at=now_at, end_at=limits.deadline_at, now_at=now_at, purpose="forecast")
-    reading = read_intensity(query, sources=sources_of(settings, network=network), require_live=require_live)
+    reading = foresee(query, sources=sources_of(settings, network=network), require_live=require_live)
     decision = decide(job, reading.series, policy_named(job.policy), now_at)
     return PlanAnswer(job=job, decision=decision, reading=reading)

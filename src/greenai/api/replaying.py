@@ -10,6 +10,7 @@ from greenai.config import Settings
 from greenai.engine.read import reparse
 from greenai.errors import GreenaiError
 from greenai.logic.facts_documents import query_from_document
+from greenai.logic.foreseeing import is_own
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
 from greenai.model.series import IntensitySeries
@@ -36,7 +37,7 @@ def series_of(source: Mapping[str, Any], *, settings: Settings | None = None) ->
     if not payloads or len(payloads) < len(hashes) or name is None:
         return None
     try:
-        provider = plugins.load("greenai.providers", name)
-        return reparse(query_from_document(source["query"]), payloads, providers=(provider,), provider_name=name)
+        providers = () if is_own(payloads) else (plugins.load("greenai.providers", name),)
+        return reparse(query_from_document(source["query"]), payloads, providers=providers, provider_name=name)
     except GreenaiError:
         return None

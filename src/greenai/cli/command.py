@@ -24,6 +24,8 @@ class Session:
     quiet: bool = False
     verbose: int = 0
     zone: str | None = None
+    forecaster: str | None = None
+    history: str | None = None
     _screen: Screen | None = field(default=None, repr=False)
 
     @property
@@ -46,21 +48,21 @@ class Session:
         """Settings with the flags on top; a flag that is None was not given."""
         from greenai.config import load
 
-        return load(os.environ, Path.cwd(), {"zone": self.zone, **flags})
+        return load(os.environ, Path.cwd(), {"zone": self.zone, "forecaster": self.forecaster, "history": self.history, **flags})
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
 
-def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Store a common option in the session; one not given changes nothing."""
+def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Store an option in the session; one not given changes nothing."""
     if value and param.name:
         setattr(ctx.ensure_object(Session), param.name, value)
 
 
 def common_options() -> list[click.Parameter]:
     """--zone, --json, --quiet and -v, fresh for one command."""
-    kept: dict[str, Any] = {"expose_value": False, "callback": _keep}
+    kept: dict[str, Any] = {"expose_value": False, "callback": keep}
     return [
         click.Option(["--zone"], metavar="ZONE", help="Grid zone: GB, GB-13, DE, US-CAL-CISO.", **kept),
         click.Option(["--json"], is_flag=True, help="One JSON document on stdout, words on stderr.", **kept),

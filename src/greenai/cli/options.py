@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from greenai.cli.command import keep
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 REQUIRE = click.option(
@@ -20,6 +22,24 @@ JSON_TO = click.option(
     metavar="FILE",
     type=click.Path(dir_okay=False),
     help="Write the JSON document to FILE; the command's stdout stays its own.",
+)
+
+_FORESEEING = (
+    click.option(
+        "--forecaster",
+        metavar="NAME",
+        expose_value=False,
+        callback=keep,
+        help="Who forecasts: auto, service, blend, lpr, lpr+weather, seasonal-naive, or a plug-in.  [default: auto]",
+    ),
+    click.option(
+        "--history",
+        metavar="FILE",
+        type=click.Path(),
+        expose_value=False,
+        callback=keep,
+        help="Series file of the past, to forecast from.",
+    ),
 )
 
 _PLACING = (
@@ -69,6 +89,11 @@ _HARDWARE = (
 def placing(command: F) -> F:
     """The options that say when a job may run."""
     return _applied(command, _PLACING)
+
+
+def foreseeing(command: F) -> F:
+    """--forecaster and --history; they become settings."""
+    return _applied(command, _FORESEEING)
 
 
 def unit_of_work(command: F) -> F:

@@ -10,6 +10,7 @@ from rich.text import Text
 from greenai.cli.screen import WARN
 from greenai.cli.words import age, clock_time, day_time
 from greenai.errors import ProviderError
+from greenai.logic.plan_document import own_document
 from greenai.model.intensity import ChainStep, Reading
 from greenai.model.series import IntensitySeries
 from greenai.model.units import iso_utc
@@ -18,6 +19,9 @@ GUESSED_ZONE: Final = ("from the time zone", "the world's mean")
 """How the words begin that config gives as the origin of a zone nobody stated."""
 
 PACKAGED: Final = ("climatology", "annual")
+
+GIVEN: Final = {"csv": "file", "constant": "given number"}
+"""What the user gave, by the provider that reads it: nothing that could be live."""
 
 LOUD: Final[dict[ChainStep, str]] = {
     "fresh-archive": "ARCHIVED",
@@ -50,6 +54,7 @@ def source_document(reading: Reading) -> dict[str, Any]:
         "issued_at": iso_utc(series.issued_at) if series and series.issued_at else None,
         "fetched_at": iso_utc(series.source.fetched_at) if series else None,
         "fallback_reason": reading.fallback_reason,
+        **({"own_forecast": own_document(reading.own)} if reading.own else {}),
     }
 
 
@@ -60,10 +65,19 @@ def source_words(reading: Reading, now_at: datetime, zone: tzinfo) -> str:
         return "none"
     scope = "" if series.scope == "unstated" else f", {series.scope} emissions"
     issued = f", issued {_when(series.issued_at, now_at, zone)}" if series.issued_at else ""
-    live = " (live)" if reading.step == "live" else ""
+    given = GIVEN.get(series.source.provider)
+    named = given or (f"{series.source.provider} (live)" if reading.step == "live" else series.source.provider)
     packaged = reading.step in PACKAGED
     read = "packaged with greenai" if packaged else f"read {age(series.source.fetched_at, now_at)}"
-    return f"{series.source.provider}{live}: {series.kind}, {series.basis}{scope}{issued}, {read}"
+    return f"{named}: {series.kind}, {series.basis}{scope}{issued}, {read}"
+
+
+def forecast_words(reading: Reading) -> str:
+    """Which forecast is used and what it rests on, in one line; empty where nothing is forecast."""
+    series = reading.series
+    if reading.own is not None:
+        return f"{reading.own.method}, made here; {reading.own.note}"
+    return f"that of {series.source.provider}" if series is not None and series.kind == "forecast" else ""
 
 
 def _when(moment_at: datetime, now_at: datetime, zone: tzinfo) -> str:
@@ -97,6 +111,7 @@ def source_rows(reading: Reading, origin: str, zone: tzinfo, *, verbose: int = 0
     rows: list[tuple[str, str | Text]] = [
         ("zone", zone_words(reading.query.zone, origin)),
         ("source", source_words(reading, reading.query.now_at, zone)),
+        ("forecast", forecast_words(reading)),
     ]
     if verbose and reading.series is not None:
         rows += [("url", reading.series.source.url), ("sha256", reading.series.source.payload_sha256)]

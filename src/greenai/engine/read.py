@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from greenai.engine.asking import Keyring, answers_of
+from greenai.engine.foresight import Foresight
 from greenai.errors import (
     InputError,
     ProviderBadData,
@@ -22,6 +23,7 @@ from greenai.errors import (
     StoreError,
     UnknownZone,
 )
+from greenai.logic.foreseeing import is_own, parsed
 from greenai.model.intensity import Access, ChainStep, Payload, Provider, Query, Reading, Request
 from greenai.model.series import IntensitySeries
 from greenai.model.units import floor_to, iso_utc
@@ -44,6 +46,7 @@ class Sources:
 
     `access` holds base URL and key by provider name. `network` False: nothing is
     asked over the network; files, packaged facts and the archive still answer.
+    `foresight` says how greenai forecasts itself (engine/foresee.py); the chain does not.
     `keyring` remembers log-ins.
     """
 
@@ -52,6 +55,7 @@ class Sources:
     door: Door
     archive: Archive | None = None
     network: bool = True
+    foresight: Foresight = field(default_factory=Foresight)
     keyring: Keyring = field(default_factory=Keyring)
 
 
@@ -98,10 +102,14 @@ def read_intensity(query: Query, *, sources: Sources, require_live: bool = False
 def reparse(query: Query, payloads: Sequence[Payload], *, providers: Sequence[Provider], provider_name: str) -> IntensitySeries:
     """The series that archived payloads gave for `query`: the same, bit for bit, as when they were read.
 
+    A forecast of greenai's own is read from its record: its name is that of its method.
+
     Raises:
         InputError: no provider of this name.
         ProviderError, InputError: the payloads do not hold the series.
     """
+    if is_own(payloads):
+        return parsed(payloads[0])[0]
     for provider in providers:
         if provider.name == provider_name:
             return provider.parse(payloads, query)
@@ -149,7 +157,20 @@ def _no_live_source(zone: str, locked: Sequence[Provider]) -> ProviderRefused:
 
 
 def _access(chain: _Chain, provider: Provider) -> Access:
-    return chain.sources.access.get(provider.name, Access())
+    return access_of(provider, chain.sources)
+
+
+def access_of(provider: Provider, sources: Sources) -> Access:
+    """Base URL and key of a provider, as far as they are set."""
+    return sources.access.get(provider.name, Access())
+
+
+def fetch_and_keep(query: Query, provider: Provider, sources: Sources) -> tuple[Payload, ...]:
+    """One answer of one provider, archived as far as that can be, not yet believed; raises ProviderError or InputError."""
+    chain = _Chain(query=query, sources=sources)
+    payloads = _answers(chain, provider)
+    _keep(chain, provider, payloads)
+    return payloads
 
 
 def _reused(chain: _Chain, provider: Provider) -> tuple[IntensitySeries, tuple[Payload, ...]] | None:

@@ -8,12 +8,13 @@ waits leaves the last plan standing; the latest start is a hard guard.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from greenai.engine.doors import Doors
+from greenai.engine.foresee import foresee
+from greenai.engine.foresight import Foresight
 from greenai.engine.progress import Replanned, Waiting
-from greenai.engine.read import read_intensity
 from greenai.errors import GreenaiError, NoFeasibleWindow
 from greenai.logic.deciding import Policy, decide
 from greenai.model.intensity import Query, Reading
@@ -23,6 +24,9 @@ from greenai.model.units import floor_to
 
 REPLAN_EVERY = timedelta(minutes=30)
 """Grid services publish each half hour; reading more often returns the same forecast."""
+
+LEAST_SLACK = timedelta(minutes=15)
+"""With less than half a slot left there is nothing to choose, and no time to read a history."""
 
 ON_TIME = timedelta(minutes=2)
 """Waking up this late still counts as the planned moment, so that a tie elsewhere does not restart the wait."""
@@ -41,13 +45,28 @@ def forecast_query(job: Job, now_at: datetime) -> Query:
     return Query(zone=job.zone, start_at=now_at, end_at=job.constraints.deadline_at, now_at=now_at, purpose="forecast")
 
 
-def choose(job: Job, policy: Policy, doors: Doors, *, now_at: datetime, require_live: bool = False) -> Choice:
-    """Read the grid and decide; raises NoFeasibleWindow when the deadline can no longer be met."""
-    reading = read_intensity(forecast_query(job, now_at), sources=doors.sources, require_live=require_live)
+def choose(
+    job: Job, policy: Policy, doors: Doors, *, now_at: datetime, require_live: bool = False, waits: bool = False
+) -> Choice:
+    """Read the grid and decide; raises NoFeasibleWindow when the deadline can no longer be met.
+
+    Once a job `waits`, a forecast of our own decides without hysteresis: its short
+    leads are calibrated, and a margin would only make it start too early
+    (docs/explanation/forecasting.md). Whether to wait at all stays `min_saving`'s word.
+    """
+    sources = doors.sources if _worth_a_forecast(job, now_at) else replace(doors.sources, foresight=Foresight())
+    reading = foresee(forecast_query(job, now_at), sources=sources, require_live=require_live)
+    if waits and reading.own is not None:
+        job = replace(job, constraints=replace(job.constraints, min_saving=0.0))
     decision = decide(job, reading.series, policy, now_at)
     if decision.action == "miss":
         raise NoFeasibleWindow(decision.reason, hint="allow a later finish (--finish-by) or a shorter run (--duration)")
     return Choice(decision=decision, reading=reading)
+
+
+def _worth_a_forecast(job: Job, now_at: datetime) -> bool:
+    """Whether there is slack enough for a forecast of our own, which may have to read a history first."""
+    return job.constraints.latest_start_at - now_at >= LEAST_SLACK
 
 
 def wait_for_start(job: Job, policy: Policy, doors: Doors, *, require_live: bool, keep: Callable[[Choice], None]) -> Choice:
@@ -60,7 +79,7 @@ def wait_for_start(job: Job, policy: Policy, doors: Doors, *, require_live: bool
     keep(choice)
     now_at = doors.clock.now()
     while choice.decision.start_at > now_at:
-        until_at = min(choice.decision.start_at, floor_to(now_at, REPLAN_EVERY) + REPLAN_EVERY)
+        until_at = min(choice.decision.start_at, job.constraints.latest_start_at, floor_to(now_at, REPLAN_EVERY) + REPLAN_EVERY)
         doors.tell(Waiting(decision=choice.decision, reading=choice.reading, until_at=until_at))
         doors.clock.wait_until(until_at)
         now_at = doors.clock.now()
@@ -76,10 +95,13 @@ def _look_again(job: Job, policy: Policy, doors: Doors, *, choice: Choice, now_a
     """The choice at `now_at`: the same one unless a new half hour brought a new forecast."""
     if now_at >= job.constraints.latest_start_at or _same_slot(choice.reading.query.now_at, now_at):
         return choice
+    if choice.reading.own is not None and not _worth_a_forecast(job, now_at):
+        # Reading a past takes time that is no longer there: the plan made on it stands.
+        return choice
     late = now_at - choice.decision.start_at
     moment = choice.decision.start_at if timedelta(0) <= late <= ON_TIME else now_at
     try:
-        renewed = choose(job, policy, doors, now_at=moment)
+        renewed = choose(job, policy, doors, now_at=moment, waits=True)
     except GreenaiError:
         # The window that fitted before still stands; trouble with a service or a file never costs the job.
         return choice

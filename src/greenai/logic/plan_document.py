@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from greenai.model.evidence import canonical, sha256_of
-from greenai.model.intensity import Query, Reading
+from greenai.model.intensity import OwnForecast, Query, Reading
 from greenai.model.plan import Alternative, Decision, Window
 from greenai.model.series import IntensitySeries
 from greenai.model.units import iso_utc
@@ -91,7 +91,13 @@ def _source(reading: Reading) -> dict[str, Any]:
         "series_sha256": series_sha256(series) if series else None,
         "payload_sha256s": [payload.sha256 for payload in reading.payloads],
         "query": _query(reading.query),
+        **({"own_forecast": own_document(reading.own)} if reading.own else {}),
     }
+
+
+def own_document(own: OwnForecast) -> dict[str, Any]:
+    """How greenai made the forecast itself; the values stand in the archived record that `payload_sha256s` names."""
+    return {"method": own.method, "note": own.note, "input_sha256s": list(own.input_sha256s)}
 
 
 def _query(query: Query) -> dict[str, Any]:

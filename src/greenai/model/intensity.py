@@ -133,11 +133,28 @@ class Provider:
         return "" if given[self.needs] else self.needs
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OwnForecast:
+    """How greenai made a forecast itself.
+
+    `method` is also the provider its series names; `note` says in one line what it
+    rests on. `low` and `high` are its 80 % interval on the same slots, None where
+    the method gives none. `input_sha256s` are the archived answers it was made from.
+    """
+
+    method: str
+    note: str
+    low: IntensitySeries | None = None
+    high: IntensitySeries | None = None
+    input_sha256s: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A series, the step of the fallback chain that gave it, and why the steps before it did not.
 
-    `series` is None only at the last step: nothing known, run now.
+    `series` is None only at the last step: nothing known, run now. `own` is there
+    where greenai made the forecast itself.
     """
 
     series: IntensitySeries | None
@@ -145,6 +162,7 @@ class Reading:
     fallback_reason: str | None
     payloads: tuple[Payload, ...] = ()
     query: Query
+    own: OwnForecast | None = None
 
 
 def source_of(provider: str, payloads: Sequence[Payload], *, detail: str = "") -> Source:

@@ -6,12 +6,14 @@ happened), the part after `issued_at` is the forecast.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from greenai.errors import SeriesError
+from greenai.model.intensity import Access, Payload, Request
 from greenai.model.series import FloatArray, Source
 from greenai.model.units import as_utc
 
@@ -68,3 +70,19 @@ class WeatherSeries:
     def end_at(self) -> datetime:
         """First moment no longer covered."""
         return self.start_at + HOUR * len(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeatherService:
+    """A source of weather: two pure functions, and the table of points it is asked for.
+
+    `points_of(payload, zone)` reads the points of a zone from the answer to
+    `points`. `requests(points, span, now_at, access)` gives the reads in order:
+    the last one is of the present, the answers to those before it never change.
+    """
+
+    name: str
+    points: Request
+    points_of: Callable[[Payload, str], tuple[WeatherPoint, ...]]
+    requests: Callable[[Sequence[WeatherPoint], tuple[datetime, datetime], datetime, Access], Sequence[Request]]
+    parse: Callable[[Sequence[Payload], Sequence[WeatherPoint]], WeatherSeries]

@@ -2,7 +2,8 @@
 
 It speaks the documented routes of the GB Carbon Intensity API and, each under its
 provider's name, of Electricity Maps, Energy-Charts, WattTime, EIA, Energi Data
-Service, Open Electricity and a Carbon Aware SDK. It replays a series file as if
+Service, Open Electricity and a Carbon Aware SDK, and of Open-Meteo for the weather.
+It replays a series file as if
 it were now, and fails on demand in the ways such services fail::
 
     with FakeGrid(series="2020.csv", now=datetime(2020, 6, 1, 10, 37, tzinfo=UTC)) as grid:
@@ -42,6 +43,7 @@ from greenai.testing import (
     _energidataservice,
     _energycharts,
     _openelectricity,
+    _openmeteo,
     _uk,
     _watttime,
 )
@@ -69,6 +71,7 @@ SERVICES: Mapping[str, Service] = MappingProxyType(
         "energidataservice": _energidataservice.answer,
         "openelectricity": _openelectricity.answer,
         "carbonawaresdk": _carbonawaresdk.answer,
+        "openmeteo": _openmeteo.answer,
     }
 )
 """The services behind one server: each at /<name>; the UK service at / too."""

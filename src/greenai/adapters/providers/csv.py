@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from math import inf
 from urllib.parse import unquote, urlsplit
 
@@ -105,6 +106,29 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
     if {"region", "utc_hour", TABLE_COLUMN} <= sheet.columns.keys():
         return _typical_day(sheet, query, payloads)
     raise InputError(f"{sheet.name} has the columns {', '.join(sheet.columns)}", hint=f"it needs, separated by commas, {SHAPES}")
+
+
+def past(payload: Payload, zone: str) -> tuple[IntensitySeries, ...]:
+    """Every gapless stretch of a series file, in order: a measured past, which may have holes; raises InputError."""
+    sheet = _sheet(payload)
+    column = next((column for column in SERIES_COLUMNS if {"start_utc", column} <= sheet.columns.keys()), None)
+    if column is None or not sheet.lines:
+        raise InputError(f"{sheet.name} is no series of the past", hint="its first line names the columns: start_utc,g_per_kwh")
+    slots = _slots(sheet, column)
+    counts = (slots.end_us - slots.start_us) // slots.step_us
+    edges = np.concatenate(([0], np.flatnonzero(slots.end_us[:-1] != slots.start_us[1:]) + 1, [len(counts)]))
+    return tuple(
+        IntensitySeries(
+            start_at=_EPOCH + int(slots.start_us[first]) * _MICROSECOND,
+            step=slots.step_us * _MICROSECOND,
+            values=np.repeat(slots.g_per_kwh[first:last], counts[first:last]),
+            zone=zone,
+            scope=SERIES_COLUMNS[column],
+            kind="observed",
+            source=source_of("csv", (payload,)),
+        )
+        for first, last in pairwise(edges.tolist())
+    )
 
 
 def _sheet(payload: Payload) -> Sheet:

@@ -19,17 +19,20 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from greenai.adapters.weather import points as table
 from greenai.errors import InputError, ProviderBadData, ProviderRefused
 from greenai.model.intensity import Access, Payload, Request, source_of
 from greenai.model.series import FloatArray
 from greenai.model.units import floor_to, iso_utc, parse_iso_utc
-from greenai.model.weather import HOUR, WeatherPoint, WeatherSeries
+from greenai.model.weather import HOUR, WeatherPoint, WeatherSeries, WeatherService
 
 FORECAST_URL = "https://api.open-meteo.com"
 PAST_URL = "https://historical-forecast-api.open-meteo.com"
 VARIABLES = ("wind_speed_10m", "cloud_cover", "temperature_2m", "relative_humidity_2m")
 DAY = timedelta(days=1)
-LONGEST_READ = timedelta(days=366)
+LONGEST_READ = timedelta(days=364)
+GRID = timedelta(days=28)
+"""Reads of the past begin and end on a grid of four weeks: their addresses stay the same, and are asked once."""
 RECENT_DAYS = 7
 """Days the forecast host is asked to look back: the archive of past forecasts may lag behind."""
 MAX_DAYS_AHEAD = 16
@@ -38,8 +41,9 @@ BRIDGED_H = 3
 
 
 def requests(points: Sequence[WeatherPoint], span: tuple[datetime, datetime], now_at: datetime, access: Access) -> list[Request]:
-    """The reads that give the weather of `points` over [start, end): archived forecasts by year, and the present one.
+    """The reads that give the weather of `points` over [start, end): archived forecasts by year, and last the present one.
 
+    The present read looks back to where the past ones end, 7 to 35 days.
     Raises InputError without points, or with a key (see above).
     """
     if not points:
@@ -55,14 +59,15 @@ def requests(points: Sequence[WeatherPoint], span: tuple[datetime, datetime], no
         "wind_speed_unit": "kmh",
         "timezone": "GMT",
     }
+    past_at, recent_at = floor_to(start_at, GRID), floor_to(today_at - RECENT_DAYS * DAY, GRID)
     reads = []
-    while start_at < today_at - RECENT_DAYS * DAY:
-        stop_at = min(start_at + LONGEST_READ, today_at - RECENT_DAYS * DAY)
-        dates = {"start_date": f"{start_at:%Y-%m-%d}", "end_date": f"{stop_at:%Y-%m-%d}"}
+    while past_at < recent_at:
+        stop_at = min(past_at + LONGEST_READ, recent_at)
+        dates = {"start_date": f"{past_at:%Y-%m-%d}", "end_date": f"{stop_at:%Y-%m-%d}"}
         reads.append(_request(access.base_url or PAST_URL, place | dates))
-        start_at = stop_at
+        past_at = stop_at
     days_ahead = min(max((end_at - today_at) // DAY + 1, 1), MAX_DAYS_AHEAD)
-    recent = {"past_days": str(RECENT_DAYS), "forecast_days": str(days_ahead)}
+    recent = {"past_days": str((today_at - recent_at) // DAY), "forecast_days": str(days_ahead)}
     return [*reads, _request(access.base_url or FORECAST_URL, place | recent)]
 
 
@@ -163,3 +168,6 @@ def _bridged(starts: Sequence[datetime], values: FloatArray) -> FloatArray:
     lines = np.column_stack([np.interp(every, hours, column) for column in flat.T])
     out: FloatArray = lines.reshape(len(every), *values.shape[1:])
     return out
+
+
+service = WeatherService(name="openmeteo", points=table.request, points_of=table.points_of, requests=requests, parse=parse)

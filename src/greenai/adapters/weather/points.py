@@ -8,13 +8,16 @@ from greenai.errors import ProviderBadData
 from greenai.model.intensity import Payload, Request
 from greenai.model.weather import WeatherPoint
 
+ALSO = {"DE": "DE-LU"}
+"""A zone whose points stand under another's name: services cut the same grid differently."""
+
 request = Request(url="package:weather_points.csv")
 
 
 def points_of(payload: Payload, zone: str) -> tuple[WeatherPoint, ...]:
     """The points of a zone with their shares, none where the table has none; raises ProviderBadData for a broken table."""
     try:
-        rows = [row for row in csv.DictReader(payload.body.decode().splitlines()) if row["zone"] == zone]
+        rows = [row for row in csv.DictReader(payload.body.decode().splitlines()) if row["zone"] == ALSO.get(zone, zone)]
         return tuple(
             WeatherPoint(
                 zone=zone,

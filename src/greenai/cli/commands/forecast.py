@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from greenai.cli.command import Command, Session, pass_session
-from greenai.cli.options import REQUIRE, SERIES
+from greenai.cli.options import REQUIRE, SERIES, foreseeing
 
 if TYPE_CHECKING:
     from greenai.config import Settings
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--hours", metavar="H", type=click.FloatRange(min=0.5, max=96), help="How far ahead.  [default: 48]")
 @SERIES
 @REQUIRE
+@foreseeing
 @pass_session
 def forecast(session: Session, hours: float | None, series: str | None, require: str | None) -> None:
     """The next hours of the grid, drawn."""
@@ -36,7 +38,8 @@ def forecast_document(reading: Reading) -> dict[str, Any]:
     from greenai.cli.source import known_series, source_document
     from greenai.model.units import iso_utc
 
-    series = known_series(reading)
+    series, own = known_series(reading), reading.own
+    bounds = zip(own.low.values, own.high.values, strict=True) if own and own.low and own.high else repeat(None)
     starts = [series.start_at + series.step * place for place in range(len(series))]
     return {
         "zone": series.zone,
@@ -46,11 +49,16 @@ def forecast_document(reading: Reading) -> dict[str, Any]:
         "highest_g_per_kwh": float(series.values.max()),
         "mean_g_per_kwh": float(series.values.mean()),
         "slots": [
-            {"start_at": iso_utc(start), "end_at": iso_utc(start + series.step), "g_per_kwh": float(value)}
-            for start, value in zip(starts, series.values, strict=True)
+            {"start_at": iso_utc(start), "end_at": iso_utc(start + series.step), "g_per_kwh": float(value), **_interval(bound)}
+            for start, value, bound in zip(starts, series.values, bounds, strict=False)
         ],
         "source": source_document(reading),
     }
+
+
+def _interval(bound: tuple[float, float] | None) -> dict[str, float]:
+    """The 10th and 90th percentile of a forecast made here."""
+    return {} if bound is None else {"low_g_per_kwh": float(bound[0]), "high_g_per_kwh": float(bound[1])}
 
 
 def _show(session: Session, reading: Reading, settings: Settings) -> None:

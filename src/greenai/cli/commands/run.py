@@ -8,7 +8,7 @@ import click
 
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.learning import DATA_NAMES, MODE, TREATMENT_NAMES, data, run_training, taken, treatment
-from greenai.cli.options import JSON_TO, OUT, hardware, placing, unit_of_work
+from greenai.cli.options import JSON_TO, OUT, foreseeing, hardware, placing, unit_of_work
 from greenai.cli.waiting import has_slack, placed, waiting, with_series
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ NO_COMMAND = "run needs a command, for example: greenai run --duration 2h --fini
 
 @click.command(cls=Command, context_settings={"allow_interspersed_args": False})
 @placing
+@foreseeing
 @waiting
 @OUT
 @click.option("--log-decision", metavar="FILE.json", type=click.Path(dir_okay=False), help="Append the decision to a JSON list.")
