@@ -81,12 +81,10 @@ def show(session: Session, answer: PlacesAnswer, origin: str) -> None:
     """The answer, the table, and what it rests on."""
     from rich.text import Text
 
-    from greenai.cli import words
     from greenai.cli.screen import facts, table
-    from greenai.cli.source import zone_words
     from greenai.logic.routing_document import bases_disagree
 
-    screen, routing, question = session.screen, answer.routing, answer.question
+    screen, routing = session.screen, answer.routing
     screen.answer(_headline(answer, session))
     screen.detail(Text(routing.reason), "")
     rows = [_row(offer, answer, session) for offer in routing.offers]
@@ -107,22 +105,26 @@ def show(session: Session, answer: PlacesAnswer, origin: str) -> None:
     screen.detail(table((" ", *head), rows, right=range(4, 9 + bool(other))), "")
     if bases_disagree(routing, answer.beside):
         screen.warn("average and marginal intensities DISAGREE on whether moving saves")
-    power = f"{question.power_kw:g} kW" + ("; assumed, set it with --power-kw" if answer.power_assumed else "")
-    moving = question.moving
-    moved = f"{moving.data_gb:g} GB at 0.001 kWh/GB (0.001 to 0.06)" if moving.data_gb else ""
-    home = zone_words(routing.home.site.name, origin) if routing.home.site.title == "home" else routing.home.site.name
-    screen.detail(
-        facts(
-            [
-                ("home", home),
-                ("job", f"{words.about(question.job.constraints.duration)}, {power}"),
-                ("data", moved),
-                ("restart", words.about(moving.restart_cost) if moving.restart_cost else ""),
-            ]
-        )
-    )
+    screen.detail(facts(_rests_on(answer, origin)))
     for offer in routing.offers:
         _show_doubts(offer, session)
+
+
+def _rests_on(answer: PlacesAnswer, origin: str) -> list[tuple[str, str]]:
+    """Home, the job, and what moving costs."""
+    from greenai.cli import words
+    from greenai.cli.source import zone_words
+    from greenai.logic.moving import TRANSFER_KWH_PER_GB
+
+    question, home, moving = answer.question, answer.routing.home.site, answer.question.moving
+    each = TRANSFER_KWH_PER_GB
+    assumed = "; assumed, set it with --power-kw" if answer.power_assumed else ""
+    return [
+        ("home", zone_words(home.name, origin) if home.title == "home" else home.name),
+        ("job", f"{words.about(question.job.constraints.duration)}, {question.power_kw:g} kW{assumed}"),
+        ("data", f"{moving.data_gb:g} GB at {each.value:g} kWh/GB ({each.low:g} to {each.high:g})" if moving.data_gb else ""),
+        ("restart", words.about(moving.restart_cost) if moving.restart_cost else ""),
+    ]
 
 
 def _headline(answer: PlacesAnswer, session: Session) -> str:
