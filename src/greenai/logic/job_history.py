@@ -26,8 +26,22 @@ from greenai.model.units import J_PER_KWH, as_utc
 
 HOUR = timedelta(hours=1)
 ASSUMED_KW = 1.0
-PREFIXES: Mapping[str, float] = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+PREFIXES: Mapping[str, float] = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+NO_VALUE_J = 1e15
+"""Slurm writes 2^64 - 2 where it has no value; no allocation draws a thousandth of that."""
+UNKNOWN = frozenset({"", "unknown", "none", "n/a", "nan", "nat", "null", "-"})
+"""What stands, in small letters, for a moment that has not come or was not recorded."""
+ALIASES: Mapping[str, str] = {
+    "started_at": "start",
+    "start_time": "start",
+    "ended_at": "end",
+    "end_time": "end",
+}
 SHAPES = "sacct --parsable2 -o JobID,Submit,Start,End,ConsumedEnergyRaw, or CSV with submit,start,end,power_w or energy_kwh"
+
+NEVER_STARTED = "never started"
+STILL_RUNNING = "not ended yet"
+UNREADABLE = "a time that is not like 2022-01-10T08:30"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +72,20 @@ def job_history(text: str, zone: tzinfo) -> JobHistory:
     Raises:
         InputError: neither shape, or a number that is none.
     """
-    lines = text.splitlines()
-    delimiter = "|" if lines and "|" in lines[0] else ","
-    rows = list(csv.DictReader(lines, delimiter=delimiter))
-    table = [{str(name).strip().lower(): str(cell or "").strip() for name, cell in row.items()} for row in rows]
-    if not table or not {"start", "end"} <= table[0].keys():
-        raise InputError("that is no job history", hint=f"it needs {SHAPES}")
+    lines = [line for line in text.splitlines() if line.strip()]
+    head = lines[0] if lines else ""
+    rows = list(csv.DictReader(lines, delimiter=next((mark for mark in "|;\t" if mark in head), ",")))
+    table = [{_column(name): str(cell or "").strip() for name, cell in row.items()} for row in rows]
+    missing = [name for name in ("start", "end") if not table or name not in table[0]]
+    if missing:
+        raise InputError(f"that is no job history: no column {' and '.join(missing)} with a row below", hint=f"it needs {SHAPES}")
     return _of_sacct(table, zone) if "jobid" in table[0] else collected(_job(row, _stated_kwh(row), zone) for row in table)
+
+
+def _column(name: object) -> str:
+    """A column's name in small letters, those of a few other tools by ours."""
+    plain = str(name or "").strip().lower()
+    return ALIASES.get(plain, plain)
 
 
 def _of_sacct(table: Sequence[Mapping[str, str]], zone: tzinfo) -> JobHistory:
@@ -82,13 +103,14 @@ def _of_sacct(table: Sequence[Mapping[str, str]], zone: tzinfo) -> JobHistory:
 def _sacct_j(row: Mapping[str, str]) -> float:
     """Joules, 0 where none are stated: `ConsumedEnergyRaw`, else `ConsumedEnergy` with its prefix."""
     text = row.get("consumedenergyraw") or row.get("consumedenergy") or "0"
-    return _number(text.rstrip("KMGTP"), "ConsumedEnergy") * PREFIXES.get(text[-1], 1.0)
+    stated_j = _number(text.rstrip("KMGTPE"), "ConsumedEnergy") * PREFIXES.get(text[-1], 1.0)
+    return stated_j if stated_j < NO_VALUE_J else 0.0
 
 
 def _stated_kwh(row: Mapping[str, str]) -> float | str | None:
     """The energy a CSV row states; as text the power in W, which needs the job's length."""
     if row.get("energy_kwh"):
-        return _number(row["energy_kwh"], "energy_kwh")
+        return _number(row["energy_kwh"], f"energy_kwh of the job of {row['start']}")
     return row.get("power_w") or None
 
 
@@ -104,14 +126,20 @@ def _number(text: str, name: str) -> float:
 
 def _job(row: Mapping[str, str], energy: float | str | None, zone: tzinfo) -> PastJob | str:
     """The job of a row, or why there is none."""
+    for name, reason in (("start", NEVER_STARTED), ("end", STILL_RUNNING)):
+        if row[name].lower() in UNKNOWN:
+            return reason
     try:
         start_at, end_at = (_moment(row[name], zone) for name in ("start", "end"))
     except ValueError:
-        return "never started, or not ended"
+        return UNREADABLE
+    if end_at <= start_at:
+        # When clocks are set back an hour is had twice: an end before its start is of the second time.
+        end_at = _moment(row["end"], zone, fold=1)
     if end_at <= start_at:
         return "took no time"
     if isinstance(energy, str):
-        energy = _number(energy, "power_w") / 1000.0 * ((end_at - start_at) / HOUR)
+        energy = _number(energy, f"power_w of the job of {row['start']}") / 1000.0 * ((end_at - start_at) / HOUR)
     return "used no energy" if energy == 0 else PastJob(start_at=start_at, end_at=end_at, energy_kwh=energy)
 
 
@@ -121,9 +149,14 @@ def of_evidence(document: Mapping[str, Any]) -> PastJob | str:
     return _job(row, document["it_kwh"], UTC)
 
 
-def _moment(text: str, zone: tzinfo) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return as_utc(moment if moment.tzinfo else moment.replace(tzinfo=zone), name="time")
+def _moment(text: str, zone: tzinfo, fold: int = 0) -> datetime:
+    """A moment: ISO 8601, or seconds since 1970 as `SLURM_TIME_FORMAT=%s` writes; without an offset in `zone`."""
+    moment = (
+        datetime.fromtimestamp(int(text), UTC)
+        if text.isdecimal() and len(text) > len("20220101")
+        else datetime.fromisoformat(text)
+    )
+    return as_utc(moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=fold), name="time")
 
 
 def collected(found: Iterable[PastJob | str]) -> JobHistory:

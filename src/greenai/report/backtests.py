@@ -32,10 +32,11 @@ def draw_backtest(rows: Sequence[Row], path: Path) -> Path:
 
 
 def backtest_figure(rows: Sequence[Row]) -> Figure:
-    """A panel for each kind of job: savings as bars from the top in the order of the rows, the oracle's as a line."""
+    """A panel for each zone and kind of job: savings as bars from the top in the order of the rows, the oracle's as a line."""
     kinds: dict[str, list[Row]] = {}
+    zones = list(dict.fromkeys(row["zone"] for row in rows))
     for row in rows:
-        kinds.setdefault(_kind(row), []).append(row)
+        kinds.setdefault(_kind(row) if len(zones) == 1 else f"{row['zone']}: {_kind(row)}", []).append(row)
     most = max(map(len, kinds.values()))
     with need("matplotlib").rc_context(dict(STYLE)):
         figure = need("matplotlib.figure").Figure(figsize=(3.2 + 2.8 * len(kinds), 1.6 + 0.42 * most), layout="constrained")
@@ -43,7 +44,7 @@ def backtest_figure(rows: Sequence[Row]) -> Figure:
         for axis, (kind, group) in zip(panels, kinds.items(), strict=True):
             _panel(axis, kind, group)
         arrivals = ", ".join(sorted({f"{row['arrivals']:,}" for row in rows}))
-        title = f"{rows[0]['zone']}: saved against running at once, {arrivals} arrivals"
+        title = f"{', '.join(zones)}: saved against running at once, {arrivals} arrivals"
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
     return figure
 

@@ -38,7 +38,38 @@ def test_sacct_output_is_read_in_local_time():
         (at(10, 7, 30, month=7), None),
     ]
     assert [job.weight_kwh for job in history.jobs] == [2.0, 1.0, 1.0]
-    assert history.left_out == {"never started, or not ended": 1, "took no time": 1}
+    assert history.left_out == {"never started": 1, "took no time": 1}
+
+
+AWKWARD = """JobID|Start|End|ConsumedEnergyRaw|ConsumedEnergy|
+1|2022-01-10T09:30:00|Unknown|||
+2|None|2022-01-10T09:30:00|||
+3|2022-01-10T09:30:00|2022-01-10T10:30:00|18446744073709551614|16777216.00T|
+
+4|10/01/2022 09:30|10/01/2022 10:30|||
+5|2022-10-30T02:50:00|2022-10-30T02:10:00|7200000||
+6|1641801600|1641805200|||
+7_3|2022-03-27T01:30:00|2022-03-27T03:30:00||7.2M|
+"""
+
+
+def test_what_slurm_writes_for_nothing_is_nothing():
+    """Running, never started, no energy value, another date format, the hour had twice, epoch seconds, the hour skipped."""
+    history = jh.job_history(AWKWARD, BERLIN)
+    assert [(job.start_at, job.end_at - job.start_at, job.energy_kwh) for job in history.jobs] == [
+        (at(10, 8, 30), HOUR, None),
+        (at(30, 0, 50, month=10), timedelta(minutes=20), 2.0),
+        (at(10, 8), HOUR, None),
+        (at(27, 0, 30, month=3), HOUR, 2.0),
+    ]
+    assert history.left_out == {jh.STILL_RUNNING: 1, jh.NEVER_STARTED: 1, jh.UNREADABLE: 1}
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("names", [("start", "end"), ("Started_At", "ended_at"), ("start_time", "End_Time")])
+def test_any_usual_table_is_read(mark, names):
+    text = f"{mark.join(names)}{mark}energy_kwh\n\n2022-01-10 08:00Z{mark}2022-01-10 10:00Z{mark}3\n"
+    assert [job.energy_kwh for job in jh.job_history(text, BERLIN).jobs] == [3.0]
 
 
 def test_csv_is_read_with_power_or_energy():
@@ -58,9 +89,11 @@ def test_csv_is_read_with_power_or_energy():
     ("text", "said"),
     [
         ("", "no job history"),
-        ("a,b\n1,2\n", "no job history"),
-        ("start,end,power_w\n2022-01-10T08:00Z,2022-01-10T10:00Z,much\n", "power_w is 'much'"),
-        ("start,end,energy_kwh\n2022-01-10T08:00Z,2022-01-10T10:00Z,-1\n", "energy_kwh is '-1'"),
+        ("a,b\n1,2\n", "no column start and end"),
+        ("start\n2022-01-10T08:00Z\n", "no column end"),
+        ("start,end\n", "with a row below"),
+        ("start,end,power_w\n2022-01-10T08:00Z,2022-01-10T10:00Z,much\n", "power_w of the job of 2022-01-10T08:00Z is 'much'"),
+        ("start,end,energy_kwh\n2022-01-10T08:00Z,2022-01-10T10:00Z,-1\n", "energy_kwh of the job of 2022-01-10T08:00Z is '-1'"),
     ],
 )
 def test_what_is_no_history_is_refused(text, said):
@@ -71,7 +104,7 @@ def test_what_is_no_history_is_refused(text, said):
 def test_evidence_is_a_job():
     document = {"started_at": "2022-01-10T08:00:00Z", "ended_at": "2022-01-10T09:00:00Z", "it_kwh": 0.25}
     assert jh.of_evidence(document) == jh.PastJob(start_at=at(10, 8), end_at=at(10, 9), energy_kwh=0.25)
-    assert jh.of_evidence(document | {"ended_at": None}) == "never started, or not ended"
+    assert jh.of_evidence(document | {"ended_at": None}) == jh.STILL_RUNNING
 
 
 def made(count=60, seed=3):

@@ -28,11 +28,15 @@ FILE = click.Path(dir_okay=False)
 ORACLE = "the cheapest plan of whole slots with the whole future known: no policy can save more"
 
 
+WORTH_IT = 0.03
+"""Below this share greenai itself would not wait (the default of --min-saving)."""
 EXAMPLE = "Example: greenai backtest --series GB.csv --from 2022-01-01 --duration 4h --slack 24h"
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.option("--series", metavar="FILE", type=FILE, help="The measured intensities to play on.")
+@click.option(
+    "--series", metavar="FILE", type=FILE, multiple=True, help="The measured intensities to play on; several: each is a zone."
+)
 @click.option("--history", metavar="FILE", type=FILE, help="Measured intensities before those of --series.")
 @click.option("--jobs", metavar="FILE", help="Jobs that were run: sacct --parsable2 or CSV; ledger for greenai's own.")
 @click.option("--weather", metavar="FILE", type=FILE, help="Hourly weather of the zone, for the forecaster lpr+weather.")
@@ -49,18 +53,26 @@ EXAMPLE = "Example: greenai backtest --series GB.csv --from 2022-01-01 --duratio
 @click.option("--plan-once", is_flag=True, help="Keep the plan made at arrival; without it the job is planned anew each slot.")
 @click.option("--plot", metavar="FILE", type=FILE, help="Draw the savings too: .png, .svg or .pdf (extra [report]).")
 @pass_session
-def backtest(session: Session, /, series: str | None, jobs: str | None, **asked: Any) -> None:
+def backtest(session: Session, /, series: tuple[str, ...], jobs: str | None, **asked: Any) -> None:
     """What would greenai have saved?
 
     Every slot of the period is the arrival of a job of 1 kW; with --jobs it is
     your own jobs, none begun earlier than it was. The policy knows the past only.
     --zone names the grid; without it the file's name does.
     """
-    if series is None:
+    if not series:
         raise click.UsageError("backtest needs measured intensities: add --series FILE, for example --series GB.csv")
     for name, option in IN_THE_JOBS.items():
         if jobs is not None and asked[name]:
             raise click.UsageError(f"{option} is for made-up jobs, --jobs has its own: give one of them")
+    for name, value in {
+        "--zone": session.zone,
+        "--jobs": jobs,
+        "--history": asked["history"],
+        "--weather": asked["weather"],
+    }.items():
+        if len(series) > 1 and value:
+            raise click.UsageError(f"{name} belongs to one zone, there are {len(series)} --series: give one of them")
     from greenai.api.backtesting import backtest
     from greenai.api.backtesting_jobs import backtest_jobs
 
@@ -69,8 +81,8 @@ def backtest(session: Session, /, series: str | None, jobs: str | None, **asked:
     files = {name: asked[name] for name in ("history", "weather")}
     with progress(session) as tell:
         told: dict[str, Any] = {"zone": session.zone, "asked": wanted, "tell": tell, "settings": session.settings()}
-        answer = None if jobs is None else backtest_jobs(jobs, series, **files, **told)
-        rows = answer.rows if answer else backtest(series, **files, **told)
+        answer = None if jobs is None else backtest_jobs(jobs, series[0], **files, **told)
+        rows = answer.rows if answer else [row for file in series for row in backtest(file, **files, **told)]
     if session.json:
         session.screen.document(rows)
     else:
@@ -135,10 +147,25 @@ def _show(session: Session, rows: list[dict[str, Any]], history: JobHistory | No
     best = max(rows, key=lambda row: row["saving"])
     where = f"{best['policy']} with {best['forecaster']}, {_job(best)}"
     against = "running at once" if history is None else "how the jobs were run"
-    session.screen.answer(f"{best['zone']}: at best {share(best['saving'])} saved against {against} ({where})")
-    head = ["policy", "forecaster", "job + slack", "of oracle", "saving", "95 % interval", "oracle saves", "mean delay", "late"]
+    verdict = "" if best["saving"] >= WORTH_IT else "; waiting is not worth it here"
+    session.screen.answer(f"{best['zone']}: at best {share(best['saving'])} saved against {against} ({where}){verdict}")
+    many = len({row["zone"] for row in rows}) > 1
+    head = [
+        *(("zone",) if many else ()),
+        "policy",
+        "forecaster",
+        "job + slack",
+        "of oracle",
+        "saving",
+        "95 % interval",
+        "oracle saves",
+        "mean delay",
+        "late",
+    ]
     head += [] if history is None else ["tight", "saved"]
-    session.screen.detail("", table(head, (_line(row) for row in rows), right=range(3, len(head))), "")
+    session.screen.detail(
+        "", table(head, ((*((row["zone"],) if many else ()), *_line(row)) for row in rows), right=range(3 + many, len(head))), ""
+    )
     arrivals = ", ".join(sorted({f"{row['arrivals']:,}" for row in rows}))
     of_arrivals = ("arrivals", f"{arrivals} of 1 kW each, none knowing its future")
     session.screen.detail(
@@ -146,7 +173,7 @@ def _show(session: Session, rows: list[dict[str, Any]], history: JobHistory | No
             [
                 ("oracle", ORACLE),
                 *([of_arrivals] if history is None else _jobs_facts(rows[0], history)),
-                ("interval", "over days: weeks of days drawn again and again"),
+                ("interval", "over days: weeks of days drawn again and again; a single day has none"),
             ]
         )
     )
@@ -175,7 +202,7 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
         _job(row),
         "-" if fraction is None else f"{fraction:.3f}",
         share(row["saving"]),
-        f"{share(row['saving_low'])} to {share(row['saving_high'])}",
+        "-" if row["saving_low"] == row["saving_high"] else f"{share(row['saving_low'])} to {share(row['saving_high'])}",
         share(row["oracle_saving"]),
         f"{row['mean_delay_h']:.1f} h",
         str(row["deadline_misses"]),
