@@ -1,29 +1,33 @@
 """When and where many jobs run that share machines: first all in time, then as clean as can be.
 
-Time is cut into the slots of the series. A job takes one unit of a place for
-whole slots: it may use those that lie entirely between its earliest start and
-its deadline, and its duration is rounded up to whole slots, which are reserved
-and charged. Use a finer series where that is too coarse.
+Time is cut into the slots of the series. A job holds what it needs of a place
+for whole slots: it may use those that lie entirely between its earliest start
+and its deadline, and its duration is rounded up to whole slots, which are
+reserved and charged. Use a finer series where that is too coarse.
 
-Jobs that may be cut are packed exactly (`packing_cut`), jobs in one piece by
-prices, repair and bounded search (`packing_whole`), before those that may be
-cut. Whether all fit at all is asked of the relaxation in which every job may be
-cut: if that has no schedule nothing has, and the jobs that share the bottleneck
-are named. If it has one and no schedule in one piece was found, `proved` is False.
+Jobs that may be cut and all need the same are packed exactly (`packing_cut`).
+All others are placed by prices, repair, pushes and bounded search
+(`packing_placing`); of those the ones that may be cut are then packed anew,
+exactly, around the ones in one piece, where all need the same. Whether all fit
+at all is asked of a relaxation (`packing_conflict`): if that has no schedule
+nothing has, and the jobs that share the bottleneck are named. If no schedule
+was found and no proof that there is none, `proved` is False.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from greenai.logic.packing_conflict import conflict_of
 from greenai.logic.packing_cut import Filling
-from greenai.logic.packing_grid import BoolArray, Grid, IntArray, grid_of
-from greenai.logic.packing_whole import NOWHERE, Placing
-from greenai.model.fleet import Allotment, FleetJob, Packing
+from greenai.logic.packing_grid import EPSILON, BoolArray, Capacity, Grid, IntArray, Limits, grid_of
+from greenai.logic.packing_placing import Placing
+from greenai.model.fleet import Allotment, FleetJob, Held, Packing
 from greenai.model.plan import Window
 from greenai.model.series import FloatArray, IntensitySeries
 
@@ -31,26 +35,42 @@ __all__ = ["pack"]
 
 
 def pack(
-    jobs: Sequence[FleetJob], series_by_place: Mapping[str, IntensitySeries], capacities: Mapping[str, ArrayLike]
+    jobs: Sequence[FleetJob],
+    series_by_place: Mapping[str, IntensitySeries],
+    capacities: Mapping[str, Capacity],
+    now_at: datetime | None = None,
+    *,
+    held: Sequence[Held] = (),
+    power_caps_w: Mapping[str, ArrayLike] | None = None,
+    carbon_budget_g_per_day: float | None = None,
 ) -> Packing:
     """A schedule for all jobs in which none is late, if one is found, and clean.
 
     Args:
         jobs: what is to run; ids must differ.
         series_by_place: intensities in g/kWh on one common span of T slots; multiply a PUE into them beforehand.
-        capacities: for each place, how many jobs may run at once: a number, or one for each of the T slots.
+        capacities: for each place, how much of each resource it has: `{"gpus": 2, "cpus": 16}`, each a number or one
+            for each of the T slots. A number alone counts units, for jobs that take one.
+        now_at: nothing starts in a slot that has begun by then; None: the series' start.
+        held: what jobs that run already keep; they stay put.
+        power_caps_w: for each place (or some), the watts its jobs may draw together, a number or T of them.
+        carbon_budget_g_per_day: grams all jobs together should emit at most in a UTC day. It is kept where the
+            deadlines allow; where not, see `Packing.over_budget_g`.
 
     Raises:
         InputError: series, capacities and jobs do not fit together. Jobs that do not fit in time are no error:
             see `Packing.unplaced`.
     """
-    grid = grid_of(jobs, series_by_place, capacities)
+    limits = Limits(
+        capacities=capacities, power_caps_w=power_caps_w or {}, carbon_budget_g_per_day=carbon_budget_g_per_day, held=held
+    )
+    grid = grid_of(jobs, series_by_place, limits, now_at)
     hopeless = _hopeless(grid)
     members = np.flatnonzero(~hopeless)
-    runs = _schedule(grid, members)
+    runs = _admitted(grid, members)
     out = np.flatnonzero(runs.sum(axis=0) < grid.length)
     runs[:, out] = False
-    conflict = _conflict(grid, members) if out.size else np.array([], np.int64)
+    conflict = conflict_of(grid, members, np.setdiff1d(out, np.flatnonzero(hopeless))) if out.size else out
     named = np.union1d(conflict, np.flatnonzero(hopeless))
     costs = _costs(grid, runs)
     return Packing(
@@ -60,52 +80,75 @@ def pack(
         unplaced=tuple(jobs[j].id for j in out.tolist()),
         conflict=tuple(jobs[j].id for j in (named if named.size else out).tolist()),
         proved=bool(named.size or not out.size),
+        over_budget_g=_over_budget(grid, runs),
     )
 
 
 def _hopeless(grid: Grid) -> BoolArray:
     """Jobs that do not fit even alone, shape (n,)."""
-    usable = grid.open_cells().reshape(*grid.rates.shape, len(grid.length)) & (grid.capacity > 0)[..., None]
-    hopeless: BoolArray = usable.any(axis=0).sum(axis=0) < grid.length
-    if (grid.capacity <= 0).any():
-        alone = Placing(grid, np.flatnonzero(~hopeless & ~grid.cuttable), grid.capacity)
-        for job in alone.members.tolist():
-            hopeless[job] = not alone.free_starts(job)
+    tight = (grid.demands.max(axis=0, initial=0.0)[:, None, None] > grid.capacity).any()
+    if tight or not grid.allowed.all():
+        placing = Placing(grid, np.array([], np.int64))
+        return np.array([not placing.alone(job) for job in range(len(grid.length))], bool)
+    hopeless: BoolArray = grid.end - grid.first < grid.length
     return hopeless
 
 
-def _schedule(grid: Grid, members: IntArray) -> BoolArray:
-    """Who is in which cell, shape (P * T, n): jobs in one piece first, the others around them, or all in one piece."""
-    cuttable = grid.cuttable[members]
-    runs = _packed(grid, members[~cuttable], members[cuttable])
-    if cuttable.any() and (~cuttable).any() and (runs.sum(axis=0) < grid.length)[members].any():
-        whole = _packed(grid, members, members[:0])
-        if whole.sum() > runs.sum():
-            return whole
+def _admitted(grid: Grid, members: IntArray) -> BoolArray:
+    """Who is in which cell, shape (P * T, n); where not all fit, those of higher priority are let in first."""
+    runs = _packed(grid, members)
+    ranks = np.unique(grid.rank[members])[::-1]
+    if len(ranks) < 2 or not _short(grid, runs, members).size:
+        return runs
+    let_in = members[:0]
+    for rank in ranks.tolist():
+        comers = members[grid.rank[members] == rank]
+        runs = _packed(grid, np.union1d(let_in, comers))
+        while comers.size and (short := _short(grid, runs, np.union1d(let_in, comers))).size:
+            # Whoever of higher rank was pushed out comes back in, for as many of this rank.
+            comers = np.setdiff1d(comers, short)
+            comers = comers[: max(0, len(comers) - len(np.intersect1d(short, let_in)))]
+            runs = _packed(grid, np.union1d(let_in, comers))
+        let_in = np.union1d(let_in, comers)
     return runs
 
 
-def _packed(grid: Grid, whole: IntArray, cut: IntArray) -> BoolArray:
-    runs = np.zeros((grid.rates.size, len(grid.length)), bool)
-    free = grid.capacity
-    if whole.size:
-        placing = Placing(grid, whole, free)
-        placing.run()
-        free = placing.free
-        for job in whole[placing.starts[whole] != NOWHERE].tolist():
-            runs[placing.starts[job] : placing.starts[job] + grid.length[job], job] = True
-    if cut.size:
-        filling = Filling(grid, cut, free)
+def _short(grid: Grid, runs: BoolArray, members: IntArray) -> IntArray:
+    """Members that did not get all their slots."""
+    short: IntArray = members[(runs.sum(axis=0) < grid.length)[members]]
+    return short
+
+
+def _packed(grid: Grid, members: IntArray) -> BoolArray:
+    """The better of: all placed together, or those in one piece first and the others around them."""
+    cuttable = grid.cuttable[members]
+    exact = grid.uniform and not grid.budgeted
+    if exact and cuttable.all():
+        return _filled(grid, members, np.zeros((grid.rates.size, len(grid.length)), bool))
+    runs = _placed(grid, members, refill=members[cuttable] if exact else None)
+    if exact and cuttable.any() and _short(grid, runs, members).size:
+        other = _placed(grid, members[~cuttable], refill=members[cuttable])
+        return min(runs, other, key=lambda one: len(_short(grid, one, members)))
+    return runs
+
+
+def _placed(grid: Grid, members: IntArray, refill: IntArray | None) -> BoolArray:
+    """Jobs placed together; those to `refill` are then taken out again and packed exactly around the others."""
+    placing = Placing(grid, members)
+    placing.run()
+    runs = placing.state.runs()
+    if refill is None or not refill.size:
+        return runs
+    runs[:, refill] = False
+    return _filled(grid, refill, runs)
+
+
+def _filled(grid: Grid, members: IntArray, runs: BoolArray) -> BoolArray:
+    if members.size:
+        filling = Filling(grid, members, grid.capacity[0] - runs.sum(axis=1).reshape(grid.rates.shape))
         filling.fill()
         runs[:, filling.members] = filling.runs
     return runs
-
-
-def _conflict(grid: Grid, members: IntArray) -> IntArray:
-    """The jobs that cannot all run even if each may be cut; empty if they could."""
-    filling = Filling(grid, members, grid.capacity)
-    filling.fill()
-    return filling.conflict() if filling.need.any() else np.array([], np.int64)
 
 
 def _costs(grid: Grid, runs: BoolArray) -> FloatArray:
@@ -114,26 +157,38 @@ def _costs(grid: Grid, runs: BoolArray) -> FloatArray:
     return costs
 
 
+def _over_budget(grid: Grid, runs: BoolArray) -> tuple[tuple[date, float], ...]:
+    """Days on which more is emitted than the budget leaves, and by how many grams."""
+    if not grid.budgeted:
+        return ()
+    cells = (grid.rates.ravel() * (runs @ grid.power_kw)).reshape(grid.rates.shape).sum(axis=0)
+    over = np.bincount(grid.day, cells, minlength=len(grid.budget_g)) - grid.budget_g
+    days = np.flatnonzero(over > EPSILON * (1 + grid.budget_g)).tolist()
+    return tuple((grid.first_day + timedelta(days=k), float(over[k])) for k in days)
+
+
 def _at_once(grid: Grid) -> float | None:
-    """Grams if each job starts as soon as a unit is free, by arrival; None where the series end before they do."""
+    """Grams if each job starts as soon as it finds room, by arrival; None where the series end before they do."""
     free, total_g = grid.capacity.copy(), 0.0
+    need = np.where(grid.demands > 0, grid.demands * (1 - EPSILON), -np.inf)
     for job in np.argsort(grid.first, kind="stable").tolist():
         length, first = int(grid.length[job]), int(grid.first[job])
-        fits = _free_runs(free, first, length) & grid.allowed[:, job, None]
+        blocked = (free[:, :, first:] < need[job][:, None, None]).any(axis=0)
+        fits = _free_runs(blocked, length) & grid.allowed[:, job, None]
         if not fits.any():
             return None
         slot = int(fits.any(axis=0).argmax())
         place = int(fits[:, slot].argmax())
         span = slice(first + slot, first + slot + length)
-        free[place, span] -= 1
+        free[:, place, span] -= grid.demands[job][:, None]
         total_g += float(grid.rates[place, span].sum() * grid.power_kw[job])
     return total_g
 
 
-def _free_runs(free: IntArray, first: int, length: int) -> BoolArray:
-    """Whether a run of `length` slots fits at each slot from `first` on, shape (P, starts)."""
-    full = np.zeros((len(free), free.shape[1] - first + 1), np.int64)
-    np.cumsum(free[:, first:] <= 0, axis=1, out=full[:, 1:])
+def _free_runs(blocked: BoolArray, length: int) -> BoolArray:
+    """Whether a run of `length` slots fits at each slot, shape (P, starts)."""
+    full = np.zeros((len(blocked), blocked.shape[1] + 1), np.int64)
+    np.cumsum(blocked, axis=1, out=full[:, 1:])
     fits: BoolArray = full[:, length:] == full[:, :-length]
     return fits
 
@@ -142,7 +197,9 @@ def _allotment(grid: Grid, runs: BoolArray, j: int, job: FleetJob) -> Allotment:
     cells = np.flatnonzero(runs[:, j])
     order = np.argsort(cells % grid.slots)
     cells = cells[order]
-    breaks = [0, *(np.flatnonzero(np.diff(cells) != 1) + 1).tolist(), len(cells)]
+    # A run of cells may not pass from the last slot of one place to the first of the next.
+    broken = (np.diff(cells) != 1) | (np.diff(cells // grid.slots) != 0)
+    breaks = [0, *(np.flatnonzero(broken) + 1).tolist(), len(cells)]
     parts = [(int(cells[a]), b - a) for a, b in pairwise(breaks)]
     starts = [grid.start_at + cell % grid.slots * grid.step for cell, _ in parts]
     return Allotment(

@@ -19,18 +19,20 @@ from __future__ import annotations
 import numpy as np
 
 from greenai.logic.packing_grid import BoolArray, Grid, IntArray
+from greenai.model.series import FloatArray
 
 
 class Filling:
     """Jobs `members` being spread over `free` (P, T) units; `runs` (P * T, members) says who is where."""
 
-    def __init__(self, grid: Grid, members: IntArray, free: IntArray) -> None:
+    def __init__(self, grid: Grid, members: IntArray, free: FloatArray) -> None:
         # Heavy jobs first, then the most urgent: the order in which a cheap cell is offered.
-        self.members = members[np.lexsort((grid.end[members], -grid.power_kw[members]))]
-        self.power_kw, self.rates = grid.power_kw[self.members], grid.rates.ravel()
+        self.members = members[np.lexsort((grid.end[members], -grid.weight[members]))]
+        self.weight, self.rates = grid.weight[self.members], grid.rates.ravel()
         self.slots = grid.slots
         self.open: BoolArray = np.ascontiguousarray(grid.open_cells()[:, self.members])
-        self.free = free.ravel().copy()
+        # More units than jobs are as good as none; a cap that is no cap is infinite.
+        self.free = np.minimum(free.ravel(), len(members)).astype(np.int64)
         self.need = grid.length[self.members].copy()
         self.runs = np.zeros_like(self.open)
         self.cells_of: BoolArray = np.zeros(self.open.shape[::-1], bool)
@@ -46,7 +48,7 @@ class Filling:
             while self.free[cell] and not self.dead[cell] and self._augment(cell):
                 self.free[cell] -= 1
         # Each exchange lowers the cost, so this ends.
-        moved = not self.need.any() and len(set(self.power_kw.tolist())) > 1
+        moved = not self.need.any() and len(set(self.weight.tolist())) > 1
         while moved:
             moved = self._exchange()
 
@@ -136,7 +138,7 @@ class Filling:
 
     def _partner(self, job: int, dear: int) -> tuple[int, int] | None:
         """The lighter job and its cheapest cell to swap for `dear`; both must be idle and allowed at the other's time."""
-        takers = np.flatnonzero((self.power_kw < self.power_kw[job]) & self.open[dear] & ~self.busy[dear % self.slots])
+        takers = np.flatnonzero((self.weight < self.weight[job]) & self.open[dear] & ~self.busy[dear % self.slots])
         idle = np.tile(~self.busy[:, job], len(self.free) // self.slots)
         cells = np.flatnonzero(self.open[:, job] & idle & (self.rates < self.rates[dear] * (1 - 1e-12)))
         held = self.runs[np.ix_(cells, takers)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from greenai.errors import InputError
-from greenai.logic import packing_whole
+from greenai.logic import packing_placing
 from greenai.logic.packing import pack
 from greenai.model.fleet import FleetJob, Packing
 from greenai.model.series import IntensitySeries, Source
@@ -184,7 +184,7 @@ def test_no_schedule_in_one_piece_found_is_no_proof() -> None:
 
 
 def test_many_that_fit_only_when_cut_are_not_searched_for_ever() -> None:
-    jobs = [job(str(k), 2, 0, 3) for k in range(packing_whole.SEARCH_JOBS + 2)]
+    jobs = [job(str(k), 2, 0, 3) for k in range(packing_placing.SEARCH_JOBS + 2)]
     packing = pack(jobs, {"GB": series([1, 1, 1])}, {"GB": np.array([42, 41, 41])})
     assert packing.unplaced
     assert not packing.proved
@@ -220,7 +220,7 @@ def test_a_heavy_job_moved_aside_takes_the_next_best() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_the_search_finds_what_repair_did_not(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing_whole, "EJECTIONS", 0)
+    monkeypatch.setattr(packing_placing, "EJECTIONS", 0)
     jobs, grid, limits = draw(np.random.default_rng([seed, 9]), "whole")
     packing = pack(jobs, grid, limits)
     check_lawful(packing, jobs, limits)
@@ -229,7 +229,7 @@ def test_the_search_finds_what_repair_did_not(seed: int, monkeypatch: pytest.Mon
 
 
 def test_the_search_goes_back_where_greedy_orders_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing_whole, "EJECTIONS", 0)
+    monkeypatch.setattr(packing_placing, "EJECTIONS", 0)
     jobs = [job("w", 2, 1, 7), job("x", 1, 0, 4), job("y", 1, 0, 4), job("z", 1, 5, 7)]
     limits = {"GB": np.array([0, 1, 1, 1, 1, 1, 0])}
     packing = pack(jobs, {"GB": series([6, 5, 1, 1, 7, 7, 7])}, limits)
@@ -238,7 +238,7 @@ def test_the_search_goes_back_where_greedy_orders_fail(monkeypatch: pytest.Monke
 
 
 def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing_whole, "SEARCH_NODES", 1)
+    monkeypatch.setattr(packing_placing, "SEARCH_NODES", 1)
     jobs = [job(name, 2, 0, 3) for name in "abc"]
     packing = pack(jobs, {"A": series([1, 1, 1]), "B": series([1, 1, 1])}, {"A": 1, "B": 1})
     assert len(packing.unplaced) == 1
@@ -246,7 +246,7 @@ def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_moving_stops_after_its_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing_whole, "MOVE_ROUNDS", 0)
+    monkeypatch.setattr(packing_placing, "MOVE_ROUNDS", 0)
     assert not pack([job("a", 1, 0, 2)], {"GB": series([1, 2])}, {"GB": 1}).unplaced
 
 
