@@ -180,6 +180,18 @@ class JobQueue(Protocol):
         """The life of one job, first event first; raises UnknownJob."""
         ...
 
+    def counts(self) -> Mapping[str, int]:
+        """How many jobs there are of each status, by its name."""
+        ...
+
+    def page(self, *, status: str = "", words: str = "", limit: int, offset: int = 0) -> tuple[Entry, ...]:
+        """Some jobs: what runs first, then what will, then the ended; `words` stand in name, command, id or labels."""
+        ...
+
+    def holder(self, now_at: datetime) -> str | None:
+        """Who has the right to run ticks now; None if nobody has."""
+        ...
+
     def lease(self, holder: str, now_at: datetime, until_at: datetime) -> bool:
         """Take or renew the right to run ticks; False while another live holder has it. Never trusts a clock alone."""
         ...

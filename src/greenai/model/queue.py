@@ -261,13 +261,12 @@ def after(entry: Entry | None, event: JobEvent) -> Entry:
     if entry is None or event.version != entry.version + 1:
         raise InputError(f"event {event.version} of job {event.job_id} does not follow {entry.version if entry else 'nothing'}")
     entry = replace(entry, version=event.version, changed_at=event.at)
-    match event.change:
-        case Wished(wish=wish):
-            return replace(entry, wish=wish)
-        case Retimed(duration=duration, progress_share=share, source=source):
-            return replace(entry, duration=duration, progress_share=share, duration_source=source)
-        case Moved(status=status):
-            return _moved(entry, status, event.at)
+    if isinstance(event.change, Moved):
+        return _moved(entry, event.change.status, event.at)
+    if isinstance(event.change, Wished):
+        return replace(entry, wish=event.change.wish)
+    told = event.change
+    return replace(entry, duration=told.duration, progress_share=told.progress_share, duration_source=told.source)
 
 
 def _first(entry: Entry | None, event: JobEvent, submission: Submission) -> Entry:
@@ -286,7 +285,14 @@ def _moved(entry: Entry, status: Status, at: datetime) -> Entry:
         raise InputError(
             f"job {entry.id} is {STATUS_NAMES[type(entry.status)]} and cannot become {STATUS_NAMES[type(status)]} from there"
         )
+    if isinstance(status, Running) and _held_run(entry.status) not in {"", status.run_id}:
+        raise InputError(f"job {entry.id} runs as {_held_run(entry.status)}: it cannot run as {status.run_id} too")
     return replace(_counted(entry, status, at), status=status)
+
+
+def _held_run(status: Status) -> str:
+    """The run that a job is in the middle of; empty for none."""
+    return status.run_id if isinstance(status, Running | Pausing | Paused) else ""
 
 
 def _counted(entry: Entry, status: Status, at: datetime) -> Entry:

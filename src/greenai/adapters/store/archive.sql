@@ -1,10 +1,7 @@
 -- The archive of every answer read: bodies once by hash, and who asked for what when.
--- Blocks are named; adapters/store.py runs them. Times are ISO 8601 UTC with microseconds: they sort as text.
+-- Blocks are named; adapters/store/archive.py runs them. Times are ISO 8601 UTC with microseconds: they sort as text.
 
--- name: version
-PRAGMA user_version;
-
--- name: schema
+-- name: schema_1
 CREATE TABLE body (
     sha256 TEXT PRIMARY KEY,
     compressed BLOB NOT NULL
@@ -30,7 +27,6 @@ CREATE TABLE part (
 );
 CREATE INDEX answer_by_zone ON answer (provider, zone, purpose, fetched_at);
 CREATE INDEX part_by_body ON part (sha256, fetched_at);
-PRAGMA user_version = 1;
 
 -- name: keep_answer
 INSERT INTO answer (provider, zone, purpose, start_at, end_at, now_at, issued_slot_at, fetched_at)
