@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Cli
+from tests.cli.test_schemas import check
 
 
 def test_config_show_names_value_and_origin(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +130,18 @@ def test_the_shell_is_offered_commands_and_options() -> None:
     assert "settle" in offered("evidence", "se")
 
 
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_addresses_are_shown_without_what_may_be_secret(cli: Cli, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("s3cr3t", "ghp_0123456789abcdefghij")
+    monkeypatch.setenv("GREENAI_UK_URL", f"https://gate.example/v1?key={secrets[0]}&zone=GB")
+    monkeypatch.setenv("GREENAI_EIA_URL", f"https://gate.example/{secrets[1]}/v2#{secrets[0]}")
+    result = cli("config", "show", *words)
+    assert result.code == 0
+    assert not [secret for secret in secrets if secret in result.out]
+    assert "https://gate.example/v1?***" in result.out
+    assert "https://gate.example/***/v2#***" in result.out
+
+
 def test_the_grid_is_served_until_stopped() -> None:
     command = [sys.executable, "-m", "greenai.cli", "testing", "grid", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
@@ -136,6 +149,7 @@ def test_the_grid_is_served_until_stopped() -> None:
             assert server.stdout is not None
             text = "".join(line for line in iter(server.stdout.readline, "}\n")) + "}"
             document = json.loads(text)
+            check(document, "testing_grid")
             assert document["series"] is None
             with urllib.request.urlopen(f"{document['url']}/intensity", timeout=10) as answer:
                 assert "data" in json.load(answer)

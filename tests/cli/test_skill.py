@@ -208,10 +208,10 @@ def test_forecasts_that_wait_for_what_comes_are_counted(cli: Cli, service: Servi
         service.said(at, service.knowing(floor_to(at, HALF)))
     done = cli("skill", "--zone", "GB")
     assert (done.code, done.out) == (4, "")
-    assert "3 forecasts of uk are archived, and nothing measured is at hand (uk: " in done.err
+    assert "forecasts archived: 3 of uk; nothing measured is at hand (uk: " in done.err
     service.came(service.first_at, service.now_at - timedelta(days=1))
     found = skills(cli, "--days", "6")
-    assert {"source": "uk", "reason": "3 forecasts wait for the hours they are about"} in found["left_out"]
+    assert {"source": "uk", "reason": "forecasts that wait for the hours they are about: 3"} in found["left_out"]
 
 
 def test_a_zone_without_a_service(cli: Cli) -> None:

@@ -256,7 +256,7 @@ def test_skill_judges_a_service_on_what_it_published(line):
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert [(one["provider"], one["forecasts"]) for one in found["archived"]] == [("energycharts", 1)]
-    assert "forecasts wait for" in next(one["reason"] for one in found["left_out"] if one["source"] == "energycharts")
+    assert "forecasts that wait for" in next(one["reason"] for one in found["left_out"] if one["source"] == "energycharts")
     assert found["judged_by"]["provider"] == "energycharts"
     assert {one["source"] for one in found["sources"]} == {"lpr", "seasonal-naive"}
 

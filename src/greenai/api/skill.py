@@ -127,11 +127,11 @@ def _ground(truth: History, provider: str, from_at: datetime) -> _Ground | None:
 
 def _nothing(span: Span, pasts: list[Archived]) -> ProviderError:
     """One sentence on what there is, and one on how to get what is missing."""
-    held = [f"{len(one.issues)} forecasts of {one.provider.name} are archived" for one in pasts if one.issues]
-    have = " and ".join(held) or "no forecast is archived"
+    held = ", ".join(f"{len(one.issues)} of {one.provider.name}" for one in pasts if one.issues)
+    have = f"forecasts archived: {held}" if held else "no forecast is archived"
     why = "; ".join(f"{one.provider.name}: {one.reason}" for one in pasts if one.reason)
     return ProviderError(
-        f"no forecast of {span.zone} can be judged yet: {have}, and nothing measured is at hand{f' ({why})' if why else ''}",
+        f"no forecast of {span.zone} can be judged yet: {have}; nothing measured is at hand{f' ({why})' if why else ''}",
         hint="each plan archives the forecast it reads; what came is read from the service, or give it with --series FILE",
     )
 
@@ -202,14 +202,14 @@ def _service(past: Archived, case: _Case) -> Iterator[dict[str, Any]]:
     ground = None if past.truth is None else _ground(past.truth, judge, case.span.judged_from_at)
     scope = past.issues[0][1].scope
     if ground is None:
-        case.leave_out(name, f"{count} forecasts wait for measured values: {past.reason or 'none is published yet'}")
+        case.leave_out(name, f"forecasts that wait for measured values: {count}; {past.reason or 'none is published yet'}")
     elif ground.truth.like.scope not in {scope, "unstated"}:
         case.leave_out(name, f"it forecasts {scope} emissions, what came is known as {ground.truth.like.scope} ones")
     else:
         said = Said(middle=judged.said(past.issues, ground.truth, ground.leads))
         row = _row(name, said, ground)
         if not row["forecasts"]:
-            case.leave_out(name, f"{count} forecasts wait for the hours they are about")
+            case.leave_out(name, f"forecasts that wait for the hours they are about: {count}")
             return
         same = case.own if judge == main.provider else {}
         yield {**row, "own_at_the_same": {other: _same(said, one, ground) for other, one in same.items()}}

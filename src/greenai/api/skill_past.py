@@ -118,7 +118,8 @@ def _archived_truth(sources: Sources, provider: Provider, span: Span) -> History
     """What the archive holds of what came, answers of the same nature as the newest one."""
     if sources.archive is None:
         return None
-    answers = list(sources.archive.answers(provider.name, span.zone, "observed", span.now_at))
+    # What was read a moment ago is there too, later than the moment this began.
+    answers = list(sources.archive.answers(provider.name, span.zone, "observed", span.now_at + DAY))
     pieces = [
         piece
         for asked, payloads in reversed(answers)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.lazy import LazyGroup
+
+if TYPE_CHECKING:
+    from greenai.config import Shown
 
 COMMANDS = {
     "show": ("config:show", "Every setting, its value and its origin."),
@@ -31,11 +34,11 @@ def show(session: Session) -> None:
 
     lines = settings_module.show(session.settings())
     if session.json:
-        session.screen.document({line.key: {"value": _plain(line.value), "origin": line.origin} for line in lines})
+        session.screen.document({line.key: {"value": _plain(_shown(line)), "origin": line.origin} for line in lines})
         return
     from greenai.cli.screen import table
 
-    rows = [(line.key, _words(line.value), line.origin, line.about) for line in lines]
+    rows = [(line.key, _words(_shown(line)), line.origin, line.about) for line in lines]
     head = ("setting", "value", "from", "what it is") if session.verbose else ("setting", "value", "from")
     session.screen.detail(table(head, [row[: len(head)] for row in rows]))
 
@@ -90,6 +93,19 @@ def init(session: Session, *, project: bool) -> None:
         session.screen.document({"written": str(target)})
     else:
         session.screen.answer(f"wrote {target}", style="")
+
+
+def _shown(line: Shown) -> Any:
+    """The value as it may be shown: of an address no query, and nothing that looks like a key."""
+    if not line.key.endswith("_url"):
+        return line.value
+    from urllib.parse import urlsplit, urlunsplit
+
+    from greenai.logic.masking import MASK, masked
+
+    parts = urlsplit(str(line.value))
+    hidden = parts._replace(query=MASK if parts.query else "", fragment=MASK if parts.fragment else "")
+    return masked((urlunsplit(hidden),))[0]
 
 
 def _plain(value: Any) -> Any:
