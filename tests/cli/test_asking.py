@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.cli import fakes
@@ -23,6 +24,16 @@ def test_now_answers_first(cli: Cli, api: FakeApi) -> None:
         "  zone    GB, from the time zone Europe/Berlin; set another with --zone or GREENAI_ZONE",
         "  source  uk (live): forecast, average, direct emissions, issued Tue 17:30 CET (16:30 UTC), read just now",
     ]
+
+
+@pytest.mark.parametrize(("provider", "words"), [("csv", "file"), ("constant", "given number")])
+def test_what_the_user_gave_is_not_called_live(cli: Cli, api: FakeApi, provider: str, words: str) -> None:
+    given = fakes.series()
+    api.answers("forecast", fakes.reading(source=replace(given.source, provider=provider), kind="observed", issued_at=None))
+    out = cli("now").out
+    assert f"  source  {words}: observed, average" in out
+    assert "(live)" not in out
+    assert json.loads(cli("now", "--json").out)["source"]["provider"] == provider
 
 
 def test_quiet_is_the_answer_alone(cli: Cli, api: FakeApi) -> None:
