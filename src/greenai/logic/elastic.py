@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenai.errors import InputError, NoFeasibleWindow
-from greenai.logic.placing import greenest, interruptible, plan_at
+from greenai.logic.placing import greenest, plan_at
 from greenai.logic.starts import MICROSECOND, US_PER_HOUR, Admissible, admissible
 from greenai.logic.wording import span_words, when
 from greenai.model.job import Constraints
@@ -121,7 +121,8 @@ def fixed_sizes(series: IntensitySeries, constraints: Constraints, now_at: datet
         plans = {
             "at once": plan_at(series, sized, span.first_at),
             "one run": greenest(series, sized, now_at),
-            "suspend and resume": interruptible(series, sized, now_at),
+            # Free resumes: the greenest time there is, which needs no programme over segments.
+            "suspend and resume": elastic(series, replace(sized, scaling=ScalingCurve.of({point.workers: 1.0})), now_at),
         }
         rows += [_fixed(manner, point, plan, at_once_g_per_kw) for manner, plan in plans.items()]
     return tuple(rows)
