@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import pytest
 from tests.cli.conftest import Cli
 from tests.cli.test_backtest import sky, written
 from tests.cli.test_schemas import check
-from tests.forecasting_world import grid
+from tests.forecasting_world import grid, series
 
 from greenai.adapters.store import SqliteArchive
 from greenai.logic import forecasting
-from greenai.model.intensity import Payload, Query
+from greenai.logic.foreseeing import payload_of
+from greenai.model.intensity import OwnForecast, Payload, Query
 from greenai.model.units import floor_to, iso_utc
 
 HALF = timedelta(minutes=30)
@@ -165,6 +167,40 @@ def test_a_bias_planted_in_a_service_shows(cli: Cli, service: Service) -> None:
     text = cli("skill", "--zone", "GB", "--days", "6").out
     assert "+30.0" in text
     assert "seasonal-naive on the same" in text
+
+
+def planned(service: Service, at: datetime, *, width: float, scope: str = "direct") -> None:
+    """A forecast of greenai's own, as a plan at `at` would have left it."""
+    known = service.knowing(floor_to(at, HALF))
+    made = series(known, step=HALF, start_at=floor_to(at, HALF))
+    middle, low, high = (replace(made, scope=scope, values=known + shift) for shift in (BIAS, BIAS - width, BIAS + width))
+    own = OwnForecast(method="lpr", note="", low=low, high=high)
+    query = Query(zone="GB", start_at=made.start_at, end_at=made.start_at + timedelta(hours=24), now_at=at, purpose="forecast")
+    service.archive.keep("greenai", query, [payload_of(middle, own, asked="auto", now_at=at)])
+
+
+@pytest.mark.parametrize(("width", "within"), [(2 * BIAS, 1.0), (0.5 * BIAS, 0.0)])
+def test_what_greenai_planned_on_itself_is_judged_with_its_interval(
+    cli: Cli, service: Service, width: float, within: float
+) -> None:
+    for hour in range(1, 60, 5):
+        planned(service, service.first_at + timedelta(hours=hour, minutes=3), width=width)
+    service._keep(b"no record", Query(
+        zone="GB", start_at=service.first_at, end_at=service.now_at, now_at=service.now_at, purpose="forecast"
+    ), service.now_at - HALF)  # fmt: skip
+    service.came(service.first_at, floor_to(service.now_at, HALF) - HALF)
+    own = by_source(skills(cli, "--days", "6"))["lpr, as planned"]
+    assert own["forecasts"] == 12
+    assert own["day_ahead"]["bias_g_per_kwh"] == pytest.approx(BIAS)
+    assert own["coverage"]["within"] == within
+    assert own["coverage"]["below_90"] == 1.0
+
+
+def test_own_plans_of_another_scope_and_of_hours_to_come_are_left_out(cli: Cli, service: Service) -> None:
+    planned(service, service.first_at + timedelta(hours=30), width=1.0, scope="lifecycle")
+    service.came(service.first_at, floor_to(service.now_at, HALF) - HALF)
+    reasons = {one["source"]: one["reason"] for one in skills(cli, "--days", "6")["left_out"]}
+    assert "it forecasts lifecycle emissions" in reasons["lpr, as planned"]
 
 
 def test_what_was_read_afterwards_is_no_forecast(cli: Cli, service: Service) -> None:

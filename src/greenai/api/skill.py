@@ -12,8 +12,9 @@ import numpy as np
 
 from greenai import wiring
 from greenai.api.backtesting import read_weather, read_whole
-from greenai.api.skill_past import Archived, Span, issues_of, pasts_of
+from greenai.api.skill_past import Archived, Planned, Span, issues_of, pasts_of, planned_of
 from greenai.config import Settings
+from greenai.engine.read import Sources
 from greenai.errors import InputError, ProviderError, SeriesError
 from greenai.logic import skill as judged
 from greenai.logic.history import HOUR, History, history_of
@@ -52,6 +53,7 @@ class _Case:
 
     span: Span
     pasts: list[Archived]
+    planned: list[Planned]
     main: _Ground
     own: dict[str, Said] = field(default_factory=dict)
     left_out: list[dict[str, str]] = field(default_factory=list)
@@ -85,31 +87,34 @@ def skill(
     known = wiring.settings_with(settings, zone=zone)
     say = tell or (lambda _what, _done, _of: None)
     say("reading what came", 0, 1)
-    span, pasts, main = _from_file(series, days, known) if series is not None else _from_archive(days, known)
+    # A file or a number in the settings is what plans rest on; forecasts of services are judged all the same.
+    sources = wiring.sources_of(replace(known, series=None, constant_g_per_kwh=None), network=series is None)
+    span, pasts, main = _from_archive(days, known, sources) if series is None else _from_file(series, days, known, sources)
+    planned = planned_of(sources, span)
     if main is None:
-        raise _nothing(span, pasts)
+        raise _nothing(span, pasts, planned)
     sky = None if weather is None else read_weather(weather, span.zone, known)
-    case = _Case(span=span, pasts=pasts, main=main)
+    case = _Case(span=span, pasts=pasts, planned=planned, main=main)
     case.own.update(_own(case, sky, say))
     return _document(case)
 
 
-def _from_archive(days: float, settings: Settings) -> tuple[Span, list[Archived], _Ground | None]:
+def _from_archive(days: float, settings: Settings, sources: Sources) -> tuple[Span, list[Archived], _Ground | None]:
     now_at = wiring.system_clock().now()
     from_at = now_at - timedelta(days=days)
     span = Span(zone=settings.zone, learn_from_at=from_at - LEARN, judged_from_at=from_at, now_at=now_at)
-    # A file or a number in the settings is what plans rest on; forecasts of services are judged all the same.
-    pasts = pasts_of(wiring.sources_of(replace(settings, series=None, constant_g_per_kwh=None)), span)
+    pasts = pasts_of(sources, span)
     grounds = (_ground(one.truth, one.provider.name, from_at) for one in pasts if one.truth is not None)
     return span, pasts, next((ground for ground in grounds if ground is not None), None)
 
 
-def _from_file(path: str | Path, days: float, settings: Settings) -> tuple[Span, list[Archived], _Ground | None]:
+def _from_file(
+    path: str | Path, days: float, settings: Settings, sources: Sources
+) -> tuple[Span, list[Archived], _Ground | None]:
     whole = read_whole([path], settings.zone, settings)
     from_at = max(whole.start_at, whole.end_at - timedelta(days=days))
     span = Span(zone=settings.zone, learn_from_at=whole.start_at, judged_from_at=from_at, now_at=whole.end_at)
     truth = history_of(whole)
-    sources = wiring.sources_of(replace(settings, series=None, constant_g_per_kwh=None), network=False)
     live = [one for one in sources.providers if one.live and one.covers(span.zone)]
     pasts = [Archived(provider=one, issues=tuple(issues_of(sources, one, span)), truth=truth) for one in live]
     return span, [one for one in pasts if one.issues], _ground(truth, "file", from_at)
@@ -125,9 +130,9 @@ def _ground(truth: History, provider: str, from_at: datetime) -> _Ground | None:
     return _Ground(truth=slots, begin=begin, provider=provider) if begin < len(slots.values_g_per_kwh) else None
 
 
-def _nothing(span: Span, pasts: list[Archived]) -> ProviderError:
+def _nothing(span: Span, pasts: list[Archived], planned: list[Planned]) -> ProviderError:
     """One sentence on what there is, and one on how to get what is missing."""
-    held = ", ".join(f"{len(one.issues)} of {one.provider.name}" for one in pasts if one.issues)
+    held = ", ".join(f"{one['forecasts']} of {one['provider']}" for one in _held(pasts, planned))
     have = f"forecasts archived: {held}" if held else "no forecast is archived"
     why = "; ".join(f"{one.provider.name}: {one.reason}" for one in pasts if one.reason)
     return ProviderError(
@@ -155,20 +160,44 @@ def _document(case: _Case) -> dict[str, Any]:
             "slots": int(known.sum()),
             "mean_g_per_kwh": float(np.nanmean(main.truth.values_g_per_kwh[main.begin :])),
         },
-        "archived": [_held(one) for one in case.pasts if one.issues],
-        "sources": [*services, *(_row(name, said, main) for name, said in case.own.items())],
+        "archived": _held(case.pasts, case.planned),
+        "sources": [*services, *_planned(case), *(_row(name, said, main) for name, said in case.own.items())],
         "left_out": case.left_out,
     }
 
 
-def _held(past: Archived) -> dict[str, Any]:
-    moments = [issued_at for issued_at, _ in past.issues]
-    return {
-        "provider": past.provider.name,
-        "forecasts": len(moments),
-        "first_at": iso_utc(min(moments)),
-        "last_at": iso_utc(max(moments)),
-    }
+def _held(pasts: list[Archived], planned: list[Planned]) -> list[dict[str, Any]]:
+    """Which forecasts the archive holds of the days judged."""
+    issues = {one.provider.name: one.issues for one in pasts} | {_name(one): one.issues for one in planned}
+    return [
+        {
+            "provider": name,
+            "forecasts": len(found),
+            "first_at": iso_utc(min(at for at, _ in found)),
+            "last_at": iso_utc(max(at for at, _ in found)),
+        }
+        for name, found in issues.items()
+        if found
+    ]
+
+
+def _name(planned: Planned) -> str:
+    return f"{planned.method}, as planned"
+
+
+def _planned(case: _Case) -> Iterator[dict[str, Any]]:
+    """What greenai forecast itself when plans were made, with the intervals it stated then."""
+    ground, like = case.main, case.main.truth.like
+    for one in case.planned:
+        scope = one.issues[0][1].scope
+        tables = [judged.said(issues, ground.truth, ground.leads) for issues in (one.issues, one.lows, one.highs)]
+        row = _row(_name(one), Said(middle=tables[0], bounds=(tables[1], tables[2])), ground)
+        if like.scope not in {scope, "unstated"}:
+            case.leave_out(_name(one), f"it forecasts {scope} emissions, what came is known as {like.scope} ones")
+        elif row["forecasts"]:
+            yield row
+        else:
+            case.leave_out(_name(one), f"forecasts that wait for the hours they are about: {len(one.issues)}")
 
 
 def _own(case: _Case, sky: WeatherSeries | None, say: Tell) -> Iterator[tuple[str, Said]]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from greenai.engine.foresee import OWN
 from greenai.engine.read import Sources, read_intensity
 from greenai.errors import ProviderError, ProviderRefused, SeriesError
+from greenai.logic.foreseeing import parsed
 from greenai.logic.history import History, history_of
-from greenai.model.intensity import Access, Payload, Provider, Query
+from greenai.model.intensity import Access, OwnForecast, Payload, Provider, Query
 from greenai.model.series import IntensitySeries
 
 HOUR = timedelta(hours=1)
@@ -32,6 +34,16 @@ class Archived:
     issues: tuple[Issue, ...] = ()
     truth: History | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What greenai forecast itself for plans, by one method: forecasts with their 10th and 90th percentile, where it gave any."""
+
+    method: str
+    issues: tuple[Issue, ...]
+    lows: tuple[Issue, ...]
+    highs: tuple[Issue, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,31 @@ def issues_of(sources: Sources, provider: Provider, span: Span) -> Iterator[Issu
             continue
         if series.end_at > issued_at:
             yield issued_at, series
+
+
+def planned_of(sources: Sources, span: Span) -> list[Planned]:
+    """The forecasts of greenai's own that plans rested on, by method; a record that cannot be read is passed over."""
+    if sources.archive is None:
+        return []
+    found: dict[str, list[tuple[datetime, IntensitySeries, OwnForecast]]] = {}
+    for _, payloads in sources.archive.answers(OWN, span.zone, "forecast", span.now_at):
+        made_at = payloads[0].fetched_at
+        if made_at < span.judged_from_at:
+            break
+        try:
+            series, own, _ = parsed(payloads[0])
+        except ProviderError:
+            continue
+        found.setdefault(own.method, []).append((made_at, series, own))
+    return [
+        Planned(
+            method=method,
+            issues=tuple((at, series) for at, series, _ in made),
+            lows=tuple((at, own.low) for at, _, own in made if own.low is not None),
+            highs=tuple((at, own.high) for at, _, own in made if own.high is not None),
+        )
+        for method, made in sorted(found.items())
+    ]
 
 
 def _past(sources: Sources, provider: Provider, span: Span, *, wanted: bool) -> Archived:
