@@ -69,7 +69,8 @@ def parse_share(text: str) -> float:
     except ValueError:
         raise InputError(f"{text!r} is not a share", hint="write it like 3% or 0.03") from None
     if not 0 <= share < 1:
-        raise InputError(f"the share {text!r} is not between 0 and 1", hint=f"for {number} percent write {number}%")
+        hint = f"for {number} percent write {number}%" if 1 <= share < 100 and number == words else "write it like 3% or 0.03"
+        raise InputError(f"the share {text!r} is not between 0 and 1", hint=hint)
     return share
 
 

@@ -149,6 +149,25 @@ def test_csv_is_a_series(cli: Cli, api: FakeApi, tmp_path: Path) -> None:
     assert "ci" not in api.asked
 
 
+def test_a_table_of_several_regions_is_not_guessed_at(cli: Cli, api: FakeApi, tmp_path: Path) -> None:
+    """One region is taken and said; of two, none of them here, neither is: another grid's intensity proves nothing."""
+    api.answers("run", Outcome())
+    table = tmp_path / "meta.csv"
+    lines = ["region,UTC_hour,carbon_intensity_gco2_per_kwh", "QA,0,30"]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = ("run", "--ci", "csv", "--ci-csv", str(table))
+    done = cli(*words, "--", "true")
+    assert api.asked["settings"].zone == "QA"
+    assert "--ci csv without a zone means QA here" in done.err
+    api.calls.clear()
+    table.write_text("\n".join([*lines, "OM,0,400"]) + "\n", encoding="utf-8")
+    refused = cli(*words, "--", "true")
+    assert (refused.code, api.calls) == (2, [])
+    assert "it has OM, QA: choose one with --zone or GREENAI_ZONE" in refused.err
+    assert cli("--zone", "OM", *words, "--", "true").code == 0
+    assert api.asked["settings"].zone == "OM"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -23,6 +23,21 @@ def classes(): return DummyClassifier(strategy="prior")
 def hard(): return RidgeClassifier()
 def words(): return make_pipeline(Ridge())
 def broken(): raise RuntimeError("not today")
+class Duck:
+    # Fit and predict, and nothing else of scikit-learn's.
+    def __init__(self, problem=""): self.problem = problem
+    def fit(self, features, target):
+        if self.problem == "fit": raise KeyError("no such thing")
+        self.mean = float("nan") if self.problem == "nan" else float(target.mean())
+        return self
+    def predict(self, features):
+        if self.problem == "predict": raise ZeroDivisionError("over")
+        return [self.mean] * (len(features) - (self.problem == "short"))
+def duck(): return Duck()
+def raises_in_fit(): return Duck("fit")
+def raises_in_predict(): return Duck("predict")
+def predicts_nan(): return Duck("nan")
+def predicts_too_few(): return Duck("short")
 def nothing(): return 3
 value = 3
 """
@@ -78,17 +93,32 @@ def test_a_class_absent_from_training_has_no_chance():
     assert (model.predict(split.test)[:, 2] == 0).all()
 
 
-@pytest.mark.parametrize("factory", ["plain", "pipe"])
+@pytest.mark.parametrize("factory", ["plain", "pipe", "duck"])
 def test_the_users_own_regressor(factory, module, rows):
     table, y = rows
     arm = own_baseline(f"{module}:{factory}", classes=0)
     assert arm.fit(table, y, 1).predict(table).shape == (400,)
-    assert arm.described["estimator"].startswith("sklearn.")
+    assert arm.described["estimator"].partition(".")[0] in {"sklearn", module}
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("raises_in_fit", "cannot learn from this table: KeyError: 'no such thing'"),
+        ("raises_in_predict", "cannot predict: ZeroDivisionError: over"),
+        ("predicts_nan", "predicts something else than a number for each row"),
+        ("predicts_too_few", "predicts something else than a number for each row"),
+    ],
+)
+def test_what_the_users_estimator_raises_is_no_defect_of_ours(factory, said, module, rows):
+    table, y = rows
+    with pytest.raises(InputError, match=rf"the baseline {module}\.Duck {said}"):
+        own_baseline(f"{module}:{factory}", classes=0).fit(table, y, 1).predict(table)
 
 
 def test_an_estimator_that_cannot_take_the_table_is_one_sentence(module, rows):
     table, y = rows
-    with pytest.raises(InputError, match=r"Pipeline cannot learn from this table: could not convert"):
+    with pytest.raises(InputError, match=r"Pipeline cannot learn from this table: ValueError: could not convert"):
         own_baseline(f"{module}:words", classes=0).fit(table, y, 1)
 
 

@@ -58,11 +58,35 @@ def test_an_odd_number_of_runs_is_made_even_and_said(machine, two, zeros):
     assert "5 runs were asked for, 6 made: each has its partner" in result.notes
 
 
-@pytest.mark.parametrize("runs", [0, 1, 3, -4])
-def test_too_few_runs_are_refused_before_any(runs, machine, two, zeros):
-    with pytest.raises(InputError, match=f"{runs} runs cannot be compared"):
+@pytest.mark.parametrize("runs", [0, -4])
+def test_no_runs_are_refused_before_any(runs, machine, two, zeros):
+    with pytest.raises(InputError, match=f"{runs} runs compare nothing"):
         experiment(zeros, **two, runs=runs, measure=machine.measure)
     assert machine.calls == 0
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+@pytest.mark.parametrize("generated", [True, False])
+def test_one_pair_is_reported_and_nothing_concluded(runs, generated, machine, plant, zeros):
+    """Also of a fixed table, whose one split judges many rows."""
+    arms = {"baseline": plant("a", energy_j=100, error=1.0), "optimized": plant("b", energy_j=1, error=0.5)}
+    result = experiment(zeros if generated else sample("diabetes"), **arms, runs=runs, measure=machine.measure)
+    document = json.loads(json.dumps(result.document(), allow_nan=False))
+    assert len(result.runs) == 2
+    assert result.energy.difference.mean == -99
+    for compared in (result.energy, result.time, result.quality):
+        assert (compared.conclusion, compared.reason) == ("none", "one pair is too few for an interval")
+        assert compared.pairs_needed == 2
+    assert not result.verdict.passed
+    assert result.verdict.sentence().endswith("in one pair of trainings, too few to judge")
+    assert document["energy_j"]["difference"]["low"] is None
+    assert document["not_worse"]["upper_ratio"] is None
+
+
+def test_three_runs_are_made_four_and_conclude(machine, two, zeros):
+    result = experiment(zeros, **two, runs=3, measure=machine.measure)
+    assert len(result.runs) == 4
+    assert result.energy.conclusion == "less"
 
 
 def test_below_the_noise_floor_nothing_is_concluded(machine, plant, zeros):

@@ -41,8 +41,10 @@ def test_the_interval_is_students():
     low, high = stats.t.interval(0.95, 11, loc=values.mean(), scale=stats.sem(values))
     assert (found.low, found.high) == pytest.approx((low, high))
     assert found.median == np.median(values)
-    with pytest.raises(InputError, match="at least two"):
-        interval([1.0])
+    one = interval([1.0])
+    assert (one.mean, one.low, one.high, one.excludes_zero) == (1.0, -math.inf, math.inf, False)
+    with pytest.raises(InputError, match="there is none"):
+        interval([])
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.02])
@@ -91,11 +93,20 @@ def test_rows_judged_again_are_not_new_rows():
     assert verdict.method == BY_ROW
 
 
+@pytest.mark.parametrize("rows", [None, [np.arange(40)]])
+def test_one_pair_never_passes_the_gate(rows):
+    """Not even where one split judges many rows, all of them better."""
+    better = scored([np.full(40, 0.5)], rows=rows)
+    verdict = not_worse(better, scored([np.ones(40)], rows=rows))
+    assert (verdict.passed, verdict.upper_ratio, verdict.change_ratio) == (False, math.inf, -0.5)
+    assert verdict.document()["upper_ratio"] is None
+
+
 def test_arms_on_other_seeds_are_no_pairs():
     with pytest.raises(InputError, match="same seeds"):
         loss_differences(scored([1, 2]), scored([1, 2], first_seed=1))
-    with pytest.raises(InputError, match="at least two"):
-        not_worse(scored([1]), scored([1]))
+    with pytest.raises(InputError, match="there is none"):
+        not_worse([], [])
 
 
 def test_runs_to_tell_tells():

@@ -123,7 +123,8 @@ def test_a_named_task_wins():
         (["x"] * 40, "auto", "same value in every row"),
         ([None] * 30 + [1.0] * 10, "auto", "10 rows have a t, too few"),
         ([f"word {place}" for place in range(60)], "auto", "60 different values, too many for classes"),
-        (["one", "two"] * 20, "regression", "not all numbers"),
+        (["one", "two"] * 20, "regression", "not all numbers: 40 of 40 cells are text, the first is 'one'"),
+        ([*map(str, range(60)), "n/a?"], "auto", r"too many for classes \(1 of 61 cells are text, the first is 'n/a\?'\)"),
     ],
 )
 def test_targets_nothing_can_be_learned_from(column, task, problem):
@@ -144,6 +145,9 @@ def test_a_file_of_only_a_target_is_refused(tmp_path):
         ("a.csv", None, "cannot be read: No such file"),
         ("a.txt", b"x,y\n1,2\n", "neither CSV nor Parquet"),
         ("a.csv", b"", "not usable"),
+        ("a.csv", b"x;y\n1,5;2\n", "separated by ';', not by commas"),
+        ("a.csv", b"x\ty\n1\t2\n", "separated by a tab, not by commas"),
+        ("a.tsv", b"x,y\n1,2\n", "separated by a comma, not by a tab"),
         ("a.csv", b"x,y\n1,2\n1,2,3,4\n", "not usable"),
         ("a.csv", b"x,y\n\xff\xfe,2\n", "not UTF-8"),
         ("a.parquet", b"not parquet", "not usable"),

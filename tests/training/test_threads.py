@@ -61,6 +61,6 @@ def test_a_single_core_needs_no_trial(zeros, machine, monkeypatch):
 
 
 def test_threads_from_n_jobs():
-    assert (threads_of(None), threads_of(3), threads_of(-1)) == (None, 3, cores())
+    assert (threads_of(None), threads_of(1), threads_of(-1), threads_of(9999)) == (None, 1, cores(), cores())
     with pytest.raises(InputError, match="not 0"):
         threads_of(0)

@@ -94,7 +94,7 @@ def _prototype_zone(session: Session, settings: Settings, asked: dict[str, Any])
 
 
 def _region_of(path: str, guessed: str) -> str:
-    """The guessed zone if the table has it or names no regions, else GB if it has that, else its first."""
+    """The guessed zone if the table has it or names no regions, else GB if it has that, else its only one."""
     import csv
 
     from greenai.errors import InputError
@@ -106,7 +106,12 @@ def _region_of(path: str, guessed: str) -> str:
         raise InputError(f"{path} cannot be read: {error}") from None
     if guessed in regions or not regions:
         return PROTOTYPE_ZONE if guessed == NO_COUNTRY else guessed
-    return PROTOTYPE_ZONE if PROTOTYPE_ZONE in regions else min(regions)
+    if PROTOTYPE_ZONE in regions:
+        return PROTOTYPE_ZONE
+    if len(regions) > 1:
+        known = ", ".join(sorted(regions))
+        raise InputError(f"{path} has no region {guessed}", hint=f"it has {known}: choose one with --zone or GREENAI_ZONE")
+    return regions.pop()
 
 
 def _max_wait(max_wait_s: float | None, defer_s: float | None, horizon_h: float | None) -> Any:

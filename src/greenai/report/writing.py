@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -141,9 +142,11 @@ def _rendered(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _short(value: float | None, sign: str = "") -> str:
-    """Three digits, without an exponent; "unknown" for None."""
+    """Three digits, without an exponent; "unknown" for None, and an interval of one pair has no ends."""
     if value is None:
         return "unknown"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e5):
         digits = decimal(float(f"{value:.3g}")).rstrip("0").rstrip(".")
         return f"+{digits}" if sign and value > 0 else digits

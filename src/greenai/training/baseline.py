@@ -23,7 +23,7 @@ from greenai.training.table import FloatArray, Table, frame
 PROTOTYPE = MappingProxyType({"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3})
 """The prototype's baseline: scikit-learn's gradient boosting with these settings, random_state the seed."""
 
-_MODULES = ("sklearn.ensemble", "sklearn.compose", "sklearn.pipeline", "sklearn.preprocessing")
+_MODULES = ("sklearn.ensemble", "sklearn.compose", "sklearn.preprocessing")
 
 
 def prototype_baseline(*, classes: int) -> Arm:
@@ -61,46 +61,77 @@ def own_baseline(name: str, *, classes: int) -> Arm:
     return _arm("baseline", estimator, described=described, classes=classes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """The prototype's preprocessing, fitted: `medians` stand for missing numbers, then numbers are scaled, texts one-hot."""
+
+    medians: FloatArray
+    transform: Any
+
+    def features(self, table: Table) -> Any:
+        """One array, (n, features)."""
+        return self.transform.transform(_array(table, self.medians))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Foreign:
-    """A fitted estimator of scikit-learn's kind; `medians` stand for missing numbers, None if it takes the table itself."""
+    """A fitted estimator of scikit-learn's kind; `prepared` is None if it takes the table itself."""
 
     model: Any
+    name: str
     classes: int
-    medians: FloatArray | None
+    prepared: _Prepared | None
 
     def predict(self, table: Table, /) -> FloatArray:
-        """Values (n,) or chances (n, classes)."""
-        features = _features(table, self.medians)
+        """Values (n,) or chances (n, classes).
+
+        Raises:
+            InputError: the estimator raised, or gave something else than a number for each row.
+        """
+        try:
+            said = self._said(self.prepared.features(table) if self.prepared else frame(table), len(table))
+        except Exception as error:
+            raise InputError(f"the {self.name} cannot predict: {type(error).__name__}: {error}") from error
+        if said.shape[0] != len(table) or not np.isfinite(said).all():
+            raise InputError(f"the {self.name} predicts something else than a number for each row")
+        return said
+
+    def _said(self, features: Any, rows: int) -> FloatArray:
         if not self.classes:
             return np.asarray(self.model.predict(features), dtype=np.float64)
-        chances = np.zeros((len(table), self.classes))
+        chances = np.zeros((rows, self.classes))
         if hasattr(self.model, "predict_proba"):
             chances[:, np.asarray(self.model.classes_, dtype=np.int64)] = self.model.predict_proba(features)
         else:
-            chances[np.arange(len(table)), np.asarray(self.model.predict(features), dtype=np.int64)] = 1.0
+            chances[np.arange(rows), np.asarray(self.model.predict(features), dtype=np.int64)] = 1.0
         return chances
 
 
 def _arm(name: str, estimator: Any, *, described: dict[str, Any], classes: int) -> Arm:
+    said = f"{name} {described['estimator']}"
+
     def fit(table: Table, target: FloatArray, seed: int) -> Fitted:
-        model, medians = estimator(seed), None
-        if not hasattr(model, "steps"):
-            model = need("sklearn.pipeline").make_pipeline(_preprocessing(table), model)
-            medians = _medians(table.numeric)
         try:
-            model.fit(_features(table, medians), target)
-        except (ValueError, TypeError) as error:  # what scikit-learn raises for data an estimator cannot take
-            raise InputError(f"the {name} {described['estimator']} cannot learn from this table: {error}") from error
-        return _Foreign(model=model, classes=classes, medians=medians)
+            return _fitted(estimator(seed), table, target, said=said, classes=classes)
+        except Exception as error:
+            # Whatever a user's own estimator raises is no defect of greenai's.
+            raise InputError(f"the {said} cannot learn from this table: {type(error).__name__}: {error}") from error
 
     return Arm(name=name, fit=fit, modules=_MODULES, described=MappingProxyType(described))
 
 
-def _features(table: Table, medians: FloatArray | None) -> Any:
-    """The table as a DataFrame, or as one array (n, columns) with missing numbers filled: there the prototype fell over."""
-    if medians is None:
-        return frame(table)
+def _fitted(model: Any, table: Table, target: FloatArray, *, said: str, classes: int) -> Fitted:
+    """A pipeline learns from the table; any other estimator only needs fit and predict, so it is put in no pipeline."""
+    if hasattr(model, "steps"):
+        model.fit(frame(table), target)
+        return _Foreign(model=model, name=said, classes=classes, prepared=None)
+    medians, transform = _medians(table.numeric), _preprocessing(table)
+    model.fit(transform.fit_transform(_array(table, medians)), target)
+    return _Foreign(model=model, name=said, classes=classes, prepared=_Prepared(medians=medians, transform=transform))
+
+
+def _array(table: Table, medians: FloatArray) -> Any:
+    """Numbers, then codes, as one array (n, columns) with missing numbers filled: there the prototype fell over."""
     numeric = filled(table.numeric, medians)
     return np.hstack([numeric, table.codes]) if table.codes.shape[1] else numeric
 

@@ -18,8 +18,10 @@ from greenai.training.measuring import Measure, default_measure, repeated, repea
 from greenai.training.paired import Interval, Verdict, interval, is_by_row, loss_differences, not_worse, runs_to_tell
 from greenai.training.workload import Workload
 
-FEWEST_RUNS = 4
-"""Two pairs: with fewer no interval can be drawn."""
+FEWEST_PAIRS = 2
+"""With fewer no interval can be drawn, so nothing is concluded."""
+
+_ONE_PAIR = "one pair is too few for an interval"
 
 ArmName = Literal["baseline", "optimized"]
 Conclusion = Literal["less", "more", "none"]
@@ -172,18 +174,15 @@ def experiment(
     """Train both arms in pairs and compare.
 
     `runs` counts trainings of both arms; an odd number is raised by one, so that
-    each has its partner. Pair k uses the split and the seed `seed + k` in both
-    arms; which arm goes first is drawn from `seed`. One training of each arm
-    comes before, uncounted. `repeats` trainings go into each measurement (None:
+    each has its partner. One pair is made and reported, and nothing concluded.
+    Pair k uses the split and the seed `seed + k` in both arms; which arm goes first
+    is drawn from `seed`. One training of each arm comes before, uncounted. `repeats` trainings go into each measurement (None:
     as many as lift it above the meter's noise floor).
 
     Raises:
-        InputError: fewer than four runs; something is not installed.
+        InputError: no runs; something is not installed.
     """
-    if runs < FEWEST_RUNS:
-        raise InputError(
-            f"{runs} runs cannot be compared", hint=f"give at least {FEWEST_RUNS}: two pairs are the fewest with an interval"
-        )
+    check_runs(runs)
     measure = measure or default_measure()
     arms: Mapping[ArmName, Arm] = MappingProxyType({"baseline": baseline, "optimized": optimized})
     times = _warm_up(arms, workload, seed=seed, repeats=repeats, measure=measure)
@@ -209,6 +208,12 @@ def experiment(
         carbon=_carbon(ours, theirs, intensities) if intensities else None,
         notes=tuple(notes),
     )
+
+
+def check_runs(runs: int) -> None:
+    """Refuse what is no number of runs, before anything is spent; raises InputError."""
+    if runs < 1:
+        raise InputError(f"{runs} runs compare nothing", hint="give --runs 4 or more: two pairs are the fewest with an interval")
 
 
 def _warm_up(
@@ -253,7 +258,7 @@ def _energy(ours: Sequence[Scored], theirs: Sequence[Scored]) -> Compared:
     floor_j = max(scored.use.noise_floor_j for scored in (*ours, *theirs))
     found = interval(differences)
     mean = float(np.mean([scored.use.energy_j for scored in theirs]))
-    if abs(found.mean) <= floor_j / math.sqrt(found.count):
+    if found.count >= FEWEST_PAIRS and abs(found.mean) <= floor_j / math.sqrt(found.count):
         needed = runs_to_tell(differences, noise_floor=floor_j)
         reason = f"a difference of {found.mean:.3g} J is below what the meter can tell ({floor_j:.3g} J a run)"
         return Compared(
@@ -268,6 +273,9 @@ def _compared(name: str, differences: Sequence[float], theirs: Sequence[Scored])
 
 def _quality(ours: Sequence[Scored], theirs: Sequence[Scored], workload: Workload) -> Compared:
     found = _concluded(workload.metric, loss_differences(ours, theirs), float(np.mean([scored.loss for scored in theirs])))
+    if len(ours) < FEWEST_PAIRS:
+        # Of a fixed table one split judges many rows, but only on one training of each arm.
+        return replace(found, conclusion="none", reason=_ONE_PAIR, pairs_needed=FEWEST_PAIRS)
     if found.pairs_needed is None or not is_by_row(theirs):
         return found
     reason = f"{found.reason}; it would take about {found.pairs_needed} judged rows: more data, not more runs"
@@ -285,13 +293,14 @@ def _concluded(name: str, differences: Sequence[float] | Any, baseline_mean: flo
             conclusion=conclusion,
             reason="the 95 % interval of the mean difference excludes zero",
         )
+    few = found.count < FEWEST_PAIRS
     return Compared(
         name=name,
         difference=found,
         baseline_mean=baseline_mean,
         conclusion="none",
-        reason="the 95 % interval of the mean difference includes zero",
-        pairs_needed=runs_to_tell(differences),
+        reason=_ONE_PAIR if few else "the 95 % interval of the mean difference includes zero",
+        pairs_needed=FEWEST_PAIRS if few else runs_to_tell(differences),
     )
 
 

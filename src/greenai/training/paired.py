@@ -36,7 +36,10 @@ BY_ROW = "Student's t over the judged rows of cross-validation folds (Bayle et a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """Mean and median of differences, and the two-sided 95 % interval of the mean; all in the differences' unit."""
+    """Mean and median of differences, and the two-sided 95 % interval of the mean; all in the differences' unit.
+
+    Of a single difference nothing can be said: the interval is then everything, `None` in the document.
+    """
 
     mean: float
     median: float
@@ -51,21 +54,27 @@ class Interval:
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
-        return {"mean": self.mean, "median": self.median, "low": self.low, "high": self.high, "count": self.count}
+        low, high = finite(self.low), finite(self.high)
+        return {"mean": self.mean, "median": self.median, "low": low, "high": high, "count": self.count}
 
 
 def interval(values: Sequence[float] | FloatArray) -> Interval:
-    """Mean, median and the 95 % t-interval of the mean of independent values.
+    """Mean, median and the 95 % t-interval of the mean of independent values; of one value it is infinite.
 
     Raises:
-        InputError: fewer than two values.
+        InputError: no value.
     """
     array = np.asarray(values, dtype=np.float64)
-    if array.size < 2:
-        raise InputError(f"an interval needs at least two values, not {array.size}")
-    reach = _t_quantile((1 + CONFIDENCE) / 2, array.size - 1) * _standard_error(array)
+    if array.size == 0:
+        raise InputError("an interval needs values, and there is none")
+    reach = _t_quantile((1 + CONFIDENCE) / 2, array.size - 1) * _standard_error(array) if array.size > 1 else math.inf
     mean = float(array.mean())
     return Interval(mean=mean, median=float(np.median(array)), low=mean - reach, high=mean + reach, count=array.size)
+
+
+def finite(value: float) -> float | None:
+    """The value as JSON can hold it: an infinite bound is None."""
+    return value if math.isfinite(value) else None
 
 
 def loss_differences(treatment: Sequence[Scored], baseline: Sequence[Scored], *, margin_share: float = 0.0) -> FloatArray:
@@ -110,7 +119,7 @@ class Verdict:
         return {
             "passed": self.passed,
             "change_ratio": self.change_ratio,
-            "upper_ratio": self.upper_ratio,
+            "upper_ratio": finite(self.upper_ratio),
             "margin_share": self.margin_share,
             "p_share": self.p_share,
             "pairs": self.pairs,
@@ -121,6 +130,8 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict in words."""
         said = "not worse" if self.passed else "not shown to be as good"
+        if self.pairs < 2:
+            return f"{said}: error {self.change_ratio:+.1%} in one pair of trainings, too few to judge"
         return (
             f"{said}: error {self.change_ratio:+.1%} (one-sided 95 % upper bound {self.upper_ratio:+.1%}, "
             f"allowed {self.margin_share:+.1%}) over {self.pairs} paired trainings"
@@ -132,16 +143,17 @@ def not_worse(
 ) -> Verdict:
     """One-sided non-inferiority test: passed if p <= `doubt`, the chance of accepting what is worse than the margin.
 
+    A single pair never passes: how much such pairs vary is not known.
+
     Raises:
-        InputError: fewer than two pairs, or not the same seeds.
+        InputError: no pair, or not the same seeds.
     """
-    if len(treatment) < 2:
-        raise InputError(f"a comparison needs at least two paired trainings, not {len(treatment)}")
+    if not treatment:
+        raise InputError("a comparison needs paired trainings, and there is none")
     beyond = loss_differences(treatment, baseline, margin_share=margin_share)
     reference = float(np.mean([scored.loss for scored in baseline]))
-    mean, error, freedom = float(beyond.mean()), _standard_error(beyond), beyond.size - 1
-    upper = mean + _t_quantile(CONFIDENCE, freedom) * error
-    p_share = _t_below(mean / error, freedom) if error > 0 else float(mean > 0)
+    mean = float(beyond.mean())
+    upper, p_share = _one_sided(beyond) if len(treatment) > 1 else (math.inf, 1.0)
     scale = reference if reference > 0 else 1.0
     return Verdict(
         passed=p_share <= doubt and mean <= 0,
@@ -178,6 +190,13 @@ def _row_means(scored: Sequence[Scored]) -> FloatArray:
     _, place = np.unique(rows, return_inverse=True)
     means: FloatArray = np.bincount(place, weights=losses) / np.bincount(place)
     return means
+
+
+def _one_sided(beyond: FloatArray) -> tuple[float, float]:
+    """The upper 95 % bound of the mean, and the probability of a mean this low if the true one were zero."""
+    mean, error, freedom = float(beyond.mean()), _standard_error(beyond), beyond.size - 1
+    p_share = _t_below(mean / error, freedom) if error > 0 else float(mean > 0)
+    return mean + _t_quantile(CONFIDENCE, freedom) * error, p_share
 
 
 def _standard_error(values: FloatArray) -> float:

@@ -23,7 +23,7 @@ from greenai.training.extras import import_lightgbm_alone, need
 from greenai.training.family import Fitted
 from greenai.training.fitting import Mode
 from greenai.training.gate import Check
-from greenai.training.reading import CHUNK_ROWS, chunks, table_of
+from greenai.training.reading import CHUNK_ROWS, chunks, separator_of, table_of
 from greenai.training.recording import Recorder
 from greenai.training.running import TrainingFailed, Treatment, books_of, gate
 from greenai.training.workload import Workload, load
@@ -172,8 +172,7 @@ def _ids(test_csv: Path, id_column: str | None) -> Iterator[list[str]]:
         for frame in chunks(test_csv):
             yield [str(value) for value in frame[id_column]]
         return
-    separator = "\t" if ".tsv" in test_csv.name.lower() else ","
-    as_text = {"usecols": [id_column], "dtype": str, "keep_default_na": False, "sep": separator}
+    as_text = {"usecols": [id_column], "dtype": str, "keep_default_na": False, "sep": separator_of(test_csv)}
     with need("pandas").read_csv(test_csv, chunksize=CHUNK_ROWS, **as_text) as reader:
         for frame in reader:
             yield frame[id_column].tolist()

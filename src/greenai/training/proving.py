@@ -18,11 +18,10 @@ from greenai.engine.doors import Doors, tell_nobody
 from greenai.engine.progress import Progress
 from greenai.engine.run import RunOutcome
 from greenai.engine.wait import Choice
-from greenai.errors import InputError
 from greenai.ports import Clock
 from greenai.training.baseline import baseline_of
 from greenai.training.candidates import Candidate
-from greenai.training.comparing import FEWEST_RUNS, ExperimentResult, Intensities, Run, experiment
+from greenai.training.comparing import ExperimentResult, Intensities, Run, check_runs, experiment
 from greenai.training.optimising import Budget, OptimiseResult, optimise
 from greenai.training.recipe import Recipe
 from greenai.training.recording import Recorder
@@ -65,11 +64,9 @@ def experiment_when_clean(
     """Wait once for the start that `ask` allows, then train both arms in randomised pairs, each run in the ledger.
 
     Raises:
-        InputError: fewer than four runs, or what `train_when_clean` raises.
+        InputError: no runs, or what `train_when_clean` raises.
     """
-    if runs < FEWEST_RUNS:
-        hint = f"give --runs {FEWEST_RUNS} or more: two pairs are the fewest with an interval"
-        raise InputError(f"{runs} runs cannot be compared", hint=hint)
+    check_runs(runs)
     ask = ask or {}
     known = wiring.settings_with(settings, meter=ask.get("meter"))
     clock = clock or wiring.system_clock()

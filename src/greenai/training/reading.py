@@ -33,6 +33,8 @@ TOO_LARGE = 1e30
 
 CHUNK_ROWS = 100_000
 
+NO_NUMBER_HINT = "leave cells without a number empty"
+
 _ID_NAME = re.compile(r"(.*[_\s-])?(id|ids|uuid|guid|key|index|row|rowid)|unnamed: 0", re.IGNORECASE)
 _MOSTLY_UNIQUE_SHARE = 0.95
 
@@ -154,17 +156,36 @@ def _frames(path: Path, *, rows: int | None) -> Iterator[Any]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text", hint="save it as UTF-8") from None
+    except InputError:
+        raise
     except ValueError as error:  # pandas' EmptyDataError and ParserError, Arrow's errors
-        raise InputError(f"{path} is not usable: {error}") from None
+        hint = "" if parquet else "each line needs as many cells as the first, separated by commas (tabs in a .tsv)"
+        raise InputError(f"{path} is not usable: {str(error).strip()}", hint=hint) from None
 
 
 def _csv_frames(pandas: Any, path: Path, rows: int | None) -> Iterator[Any]:
-    separator = "\t" if ".tsv" in path.name.lower() else ","
+    separator = separator_of(path)
+    _refuse_other_separator(pandas, path, separator)
     if rows is None:
         yield pandas.read_csv(path, sep=separator)
         return
     with pandas.read_csv(path, sep=separator, chunksize=rows) as reader:
         yield from reader
+
+
+def separator_of(path: Path) -> str:
+    """Tabs in a .tsv, commas elsewhere."""
+    return "\t" if ".tsv" in path.name.lower() else ","
+
+
+def _refuse_other_separator(pandas: Any, path: Path, separator: str) -> None:
+    """One column whose name holds a separator of another kind is a table misread, which no later message would explain."""
+    names = [str(name) for name in pandas.read_csv(path, sep=separator, nrows=0).columns]
+    other = next((mark for mark in (";", "\t", "|", ",") if mark in names[0]), None) if len(names) == 1 else None
+    if other:
+        said = {"\t": "a tab", ",": "a comma"}.get(other, repr(other))
+        hint = "save it with commas, or as .tsv with tabs; decimals with a point"
+        raise InputError(f"{path} is separated by {said}, not by {'a tab' if separator != ',' else 'commas'}", hint=hint)
 
 
 def _parquet_frames(pandas: Any, path: Path, rows: int | None) -> Iterator[Any]:
@@ -201,17 +222,27 @@ def _task(column: Any, distinct: int) -> Task:
 def _as_numbers(column: Any, name: str) -> FloatArray:
     try:
         values: FloatArray = need("pandas").to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"column {name} is not all numbers: {error}") from None
+    except (ValueError, TypeError):
+        raise InputError(f"column {name} is not all numbers: {_other_than_numbers(column)}", hint=NO_NUMBER_HINT) from None
     return values
+
+
+def _other_than_numbers(column: Any) -> str:
+    """Which cells are in the way: how many, and the first of them."""
+    known = column[column.notna()]
+    odd = known[need("pandas").to_numeric(known.astype(str), errors="coerce").isna()]
+    if not len(odd):
+        return f"it holds {column.dtype}"
+    return f"{len(odd)} of {len(column)} cells are text, the first is {str(odd.iloc[0])[:40]!r}"
 
 
 def _as_classes(column: Any, name: str) -> tuple[FloatArray, tuple[str, ...]]:
     names = tuple(sorted(column.astype(str).unique()))
     if len(names) > MOST_LEVELS:
+        odd = "" if _is_number(column) else f" ({_other_than_numbers(column)})"
         raise InputError(
-            f"the target {name} has {len(names)} different values, too many for classes",
-            hint="say --task regression, if they are numbers",
+            f"the target {name} has {len(names)} different values, too many for classes{odd}",
+            hint=f"if they are numbers: {NO_NUMBER_HINT}, and say --task regression",
         )
     return _codes(column, names).astype(np.float64), names
 

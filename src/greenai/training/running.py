@@ -122,8 +122,11 @@ def train_when_clean(
     tell: Callable[[Progress], None] = tell_nobody,
     doors: Doors | None = None,
     settings: Settings | None = None,
+    own_process: bool = True,
 ) -> Trained:
     """Pass the gate, wait for the start that `ask` allows, train, and leave evidence.
+
+    `own_process` says that this process is greenai's, so imports may be lean.
 
     Raises:
         TrainingFailed: the training raised; the evidence and the row of its run say so.
@@ -139,12 +142,14 @@ def train_when_clean(
     if known.series is not None:
         # A file that cannot serve is found out before the gate spends energy.
         choose(job, wiring.policy_named(job.policy), doors, now_at=job.submitted_at)
+    if own_process and treatment.mode == "optimized":
+        import_lightgbm_alone()
     _prepare(workload, treatment, settings=known, doors=replace(doors, tell=tell_nobody), books=books)
     recorder = Recorder(known, doors, books)
     # Made anew: the job became runnable when all was ready, imports and gate are no waiting for the grid.
     recorder.wait(job_now(command, ask, known, clock), require_live=require_live)
     try:
-        result = _train(workload, treatment, recorder, known)
+        result = _train(workload, treatment, recorder, own_process=own_process)
         return Trained(outcome=recorder.finish(result_labels(result)), result=result)
     except Exception as error:
         outcome = recorder.fail(error)
@@ -205,7 +210,6 @@ def _prepare(workload: Workload, treatment: Treatment, *, settings: Settings, do
     if treatment.mode == "baseline":
         base.ready()
         return
-    import_lightgbm_alone()
     passed = gate(workload, treatment, settings=settings, doors=doors, books=books).verdict.passed
     (arm if passed else base).ready()
 
@@ -219,7 +223,7 @@ def metered_by(settings: Settings) -> Any:
     return measure
 
 
-def _train(workload: Workload, treatment: Treatment, recorder: Recorder, settings: Settings) -> TrainResult:
+def _train(workload: Workload, treatment: Treatment, recorder: Recorder, *, own_process: bool) -> TrainResult:
     return train(
         treatment.mode,
         workload,
@@ -230,7 +234,7 @@ def _train(workload: Workload, treatment: Treatment, recorder: Recorder, setting
         feature_select=treatment.feature_select,
         baseline=treatment.baseline,
         margin_share=treatment.margin_share,
-        verdicts=verdicts_of(settings),
+        verdicts=verdicts_of(recorder.settings),
         measure=recorder,
-        own_process=True,
+        own_process=own_process,
     )

@@ -71,13 +71,16 @@ def cores() -> int:
 def threads_of(n_jobs: int | None) -> int | None:
     """Threads from scikit-learn's n_jobs: None stays (the recipe's), -1 is every core this process may use.
 
+    More than there are cores is taken as all of them: threads without a core
+    only wait for each other, and pay for it.
+
     Raises:
         InputError: 0, or less than -1.
     """
-    if n_jobs is None or n_jobs > 0:
-        return n_jobs
-    if n_jobs == -1:
-        return cores()
+    if n_jobs is None:
+        return None
+    if n_jobs == -1 or n_jobs > 0:
+        return cores() if n_jobs == -1 else min(n_jobs, cores())
     raise InputError(f"n_jobs is a number of threads, or -1 for all cores; not {n_jobs}")
 
 

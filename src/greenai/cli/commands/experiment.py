@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--runs", metavar="N", type=int, default=10, show_default=True, help="Trainings of both arms together, from 4.")
+@click.option(
+    "--runs", metavar="N", type=int, default=10, show_default=True, help="Trainings of both arms; 4 or more to conclude."
+)
 @click.option("--repeats", metavar="N", type=click.IntRange(min=1), help="Trainings in each measurement.  [default: as needed]")
 @click.option("--plots", metavar="DIR", type=click.Path(file_okay=False), help="Draw the comparison there.")
 @data
@@ -128,10 +130,9 @@ def _headline(energy: Compared) -> str:
 def _sentence(compared: Compared, unit: str) -> str:
     """Mean, median and interval of the paired differences, and their share of the baseline."""
     found = compared.difference
-    text = (
-        f"{compared.change_ratio:+.1%}: {found.mean:+.4g}{unit} a training "
-        f"(median {found.median:+.4g}, 95 % {found.low:+.4g} to {found.high:+.4g}), baseline {compared.baseline_mean:.4g}{unit}"
-    )
+    spread = f"median {found.median:+.4g}, 95 % {found.low:+.4g} to {found.high:+.4g}" if found.count > 1 else "one pair"
+    change = f"{compared.change_ratio:+.1%}: {found.mean:+.4g}{unit} a training"
+    text = f"{change} ({spread}), baseline {compared.baseline_mean:.4g}{unit}"
     if compared.conclusion != "none":
         return text
     more = f"; about {compared.pairs_needed} pairs would tell" if compared.pairs_needed else ""
@@ -145,4 +146,5 @@ def _carbon(done: Experimented) -> str:
     from greenai.cli import words
 
     efficiency, timing = words.grams(carbon.efficiency_g), words.grams(carbon.timing_g)
-    return f"saved per training: {efficiency} by less energy, {timing} by the time it ran ({carbon.source})"
+    said = "saved per training" if done.result.energy.conclusion != "none" else "on these runs, no conclusion"
+    return f"{said}: {efficiency} by less energy, {timing} by the time it ran ({carbon.source})"
