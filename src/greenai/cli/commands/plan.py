@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from greenai.cli.command import Command, Session, pass_session
-from greenai.cli.options import placing
+from greenai.cli.fleet import packing, plan_many, taken_jobs
+from greenai.cli.options import foreseeing, placing
 from greenai.cli.places import choosing, plan_places, taken
 from greenai.cli.scaling import beside_fixed, refuse_beside, scaling
 
@@ -20,9 +21,11 @@ ASSUMED_FINISH = "24h"
 
 @click.command(cls=Command)
 @placing
+@foreseeing
 @choosing
 @click.option("--at", metavar="WHEN", help="Decide as of this moment; with --series it replays any day.")
 @scaling
+@packing
 @click.option("--beside", is_flag=True, help="Show what the plan does on the other basis: average beside marginal.")
 @pass_session
 def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -> None:
@@ -32,7 +35,13 @@ def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -
     With --scaling the plan says how many workers run when (policy elastic), and
     --duration is that with the fewest of them, as a rule one:
     greenai plan --duration 8h --finish-by 24h --scaling 1=1,2=1.9,4=3.4
+    With --jobs many are planned together:
+    greenai plan --jobs jobs.csv --capacity gpus=2,cpus=16
     """
+    many = taken_jobs(asked)
+    if many is not None:
+        plan_many(session, many, asked, require_live=require == "live")
+        return
     if asked["duration"] is None:
         raise click.UsageError("plan needs to know how long the job takes: add --duration, for example --duration 2h")
     refuse_beside(asked, beside=beside)
