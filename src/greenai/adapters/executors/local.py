@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from greenai.adapters.executors._processes import handle_of, is_alive
 from greenai.errors import GreenaiError, InputError
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -80,7 +81,7 @@ class LocalExecutor:
         except OSError as error:
             self._relay.remove()
             raise _refused(command[0], error) from error
-        handle = f"{child.pid}:{_start_ticks(child.pid)}"
+        handle = handle_of(child.pid)
         self._handles[run_id], self._children[handle] = handle, child
         self._relay.add(child)
         return handle
@@ -105,26 +106,10 @@ class LocalExecutor:
         return 128 - code if code < 0 else code
 
 
-def is_alive(handle: str) -> bool:
-    """Whether the process behind a handle, of this greenai or an earlier one, still exists."""
-    pid, _, start = handle.partition(":")
-    return start == str(_start_ticks(int(pid)))
-
-
 def _refused(name: str, error: OSError) -> InputError:
     """The kernel's refusal in words."""
     hint = f"start the file with a line such as #!/bin/sh, or run it as: sh {name}" if error.errno == errno.ENOEXEC else None
     return InputError(f"the command {name!r} cannot be started: {error.strerror}", hint=hint)
-
-
-def _start_ticks(pid: int) -> int:
-    """Start time of a process, field 22 of /proc/<pid>/stat (proc(5)); 0 when there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return 0
-    # The name in field 2 may hold spaces and brackets: count from its end.
-    return int(stat[stat.rindex(b")") + 2 :].split()[19])
 
 
 def _await_foreign(handle: str) -> None:

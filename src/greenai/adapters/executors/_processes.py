@@ -1,0 +1,51 @@
+"""Telling one process from a later one of the same number."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+
+def start_ticks(pid: int) -> int:
+    """Start time of a process, field 22 of /proc/<pid>/stat (proc(5)); 0 when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0
+    # The name in field 2 may hold spaces and brackets: count from its end.
+    return int(stat[stat.rindex(b")") + 2 :].split()[19])
+
+
+def handle_of(pid: int) -> str:
+    """A process as "pid:start", its number and its start time in clock ticks since boot."""
+    return f"{pid}:{start_ticks(pid)}"
+
+
+def is_alive(handle: str) -> bool:
+    """Whether the process behind a handle still exists, since the same boot."""
+    pid, _, start = handle.partition(":")
+    return pid.isdecimal() and start != "0" and start == str(start_ticks(int(pid)))
+
+
+@cache
+def boot_id() -> str:
+    """Which boot of the machine this is; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def processes_with(variable: str, value: str) -> tuple[int, ...]:
+    """Every process that was started with this environment variable, as far as this user may look."""
+    wanted = f"{variable}={value}".encode()
+    return tuple(
+        int(place.parent.name) for place in Path("/proc").glob("[0-9]*/environ") if wanted in _environment(place).split(b"\0")
+    )
+
+
+def _environment(place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,139 @@
+"""Queued jobs on this machine: each leg in a process of its own that outlives whoever launched it.
+
+The shim (`greenai/shim.py`) runs the command, meters it and leaves its exit code
+in the run's directory. What has become of a run is read there, never remembered:
+a daemon that starts anew, or a second one, sees the same.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from greenai.adapters.executors._processes import boot_id, handle_of, is_alive, processes_with
+from greenai.adapters.executors._run_files import RunFiles
+from greenai.adapters.executors.local import check_command
+from greenai.errors import InputError, StoreError
+from greenai.model.queue import Alive, Gone, RunState, Task, Unstarted
+
+RUN_ID = "GREENAI_RUN_ID"
+"""The variable by which every process of a run is known."""
+
+TRY_AGAIN_AFTER_S = 30.0
+"""A shim that could not start its command (a full disk) is not tried again at once."""
+
+
+class ShimExecutor:
+    """Implements `greenai.ports.JobExecutor` with a shim for each leg."""
+
+    name = "local"
+
+    def __init__(self, home: Path, environ: Mapping[str, str]) -> None:
+        self._home = home
+        self._environ = environ
+        self._shims: dict[str, subprocess.Popen[bytes]] = {}
+
+    def launch(self, task: Task) -> str:
+        """Start a shim for a leg. A second shim of the same run ends without starting anything.
+
+        Raises:
+            InputError: the command or its directory is not there.
+            StoreError: the run's directory cannot be written, or the last shim could not start the command a moment ago.
+        """
+        environ = {**self._environ, **task.environment, "GREENAI_HOME": str(self._home)}
+        check_command(task.command, environ)
+        if not Path(task.cwd).is_dir():
+            raise InputError(
+                f"the directory {task.cwd} of job {task.job_id} is not there", hint="make it, then: greenai jobs retry"
+            )
+        files = RunFiles(self._home, task.run_id)
+        files.make()
+        self._refuse_after_trouble(files)
+        files.keep_task(task)
+        try:
+            with files.path("shim.log").open("ab") as log:
+                shim = subprocess.Popen(
+                    [sys.executable, "-m", "greenai.shim", task.run_id],
+                    cwd=task.cwd,
+                    env=environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise StoreError(f"no process can be started for job {task.job_id}: {error.strerror}") from error
+        self._shims[task.run_id] = shim
+        return handle_of(shim.pid)
+
+    @staticmethod
+    def _refuse_after_trouble(files: RunFiles) -> None:
+        trouble = files.read("trouble")
+        if trouble is not None:
+            if time.time() - files.path("trouble").stat().st_mtime < TRY_AGAIN_AFTER_S:
+                raise StoreError(trouble.strip())
+            files.drop("trouble")
+
+    def look(self, run_id: str, handle: str) -> RunState:
+        """What has become of a run, by its directory."""
+        files = RunFiles(self._home, run_id)
+        self._reap(run_id)
+        # The order matters: a run that ends between two looks leaves its exit code before its lock is free.
+        if files.exited() is None and (files.has_life() or run_id in self._shims):
+            begun = files.begun()
+            known = str((begun or {}).get("handle", handle))
+            return Alive(handle=known, progress_share=files.progress_share(), frozen=files.has("frozen"), in_line=begun is None)
+        exited = files.exited()
+        if exited is not None:
+            return exited
+        begun = files.begun()
+        if begun is None:
+            return Unstarted()
+        # A shim that was killed leaves its command running: the run is not over before that has ended too.
+        return Alive(handle="") if processes_with(RUN_ID, run_id) else Gone(reason=self._why_gone(begun))
+
+    @staticmethod
+    def _why_gone(begun: Mapping[str, object]) -> str:
+        if begun.get("boot_id") not in {None, boot_id()}:
+            return "the machine was started again while it ran"
+        return "its process is gone and nobody saw it end"
+
+    def _reap(self, run_id: str) -> None:
+        """Take note of shims of our own that have ended: the system keeps a dead child until its parent has looked."""
+        shim = self._shims.get(run_id)
+        if shim is not None and shim.poll() is not None:
+            del self._shims[run_id]
+
+    def pause(self, run_id: str, handle: str) -> None:
+        """Ask a run to give way."""
+        self._ask(run_id, "pause", signal.SIGUSR1)
+
+    def resume(self, run_id: str, handle: str) -> None:
+        """Let a frozen run go on."""
+        self._ask(run_id, "resume", signal.SIGUSR1)
+
+    def stop(self, run_id: str, handle: str) -> None:
+        """End a run."""
+        self._ask(run_id, "stop", signal.SIGTERM)
+
+    def _ask(self, run_id: str, request: str, number: int) -> None:
+        """Leave the request, then wake the shim."""
+        files = RunFiles(self._home, run_id)
+        files.write("request", request)
+        handle = str((files.begun() or {}).get("handle", ""))
+        if is_alive(handle):
+            _send(int(handle.partition(":")[0]), number)
+        elif request == "stop":
+            for orphan in processes_with(RUN_ID, run_id):
+                _send(orphan, number)
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

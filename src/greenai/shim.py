@@ -1,0 +1,108 @@
+"""The process around one leg of a queued job: `python -m greenai.shim RUN_ID`.
+
+It outlives the daemon that started it. It begins a run once for ever, obeys
+requests to pause, meters the command, writes its evidence, and leaves the exit
+code where the next daemon finds it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+
+from greenai.adapters.executors._run_files import CLAIM_WITHIN_S, RunFiles
+from greenai.adapters.executors.pausable import PausableExecutor
+from greenai.config import Settings
+from greenai.engine.run import RunRequest, run_job
+from greenai.errors import GreenaiError
+from greenai.model.job import Constraints, Job
+from greenai.model.queue import Task
+from greenai.wiring import facts_of, open_doors, policy_named, run_environment, settings_with
+
+USAGE = 2
+
+
+def main(arguments: list[str]) -> int:
+    """Run the leg named by its run id; 0 when its end is written down, or another shim has it."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m greenai.shim RUN_ID\n")
+        return USAGE
+    try:
+        settings = settings_with(None)
+        files = RunFiles(settings.home, arguments[0])
+        return run_leg(files, files.task(), settings)
+    except GreenaiError as error:
+        sys.stderr.write(f"{error}\n")
+        return USAGE
+
+
+def run_leg(files: RunFiles, task: Task, settings: Settings) -> int:
+    """Run one leg unless somebody has begun it; a command that could not be started may be tried again."""
+    lock = files.lock(within_s=CLAIM_WITHIN_S)
+    if lock is None or not files.begin():
+        return 0
+    try:
+        for warning in run_task(files, task, replace(settings, zone=task.zone)):
+            sys.stderr.write(f"{warning}\n")
+    except GreenaiError as error:
+        if files.exited() is not None:
+            sys.stderr.write(f"{error}\n")
+        else:
+            files.write("trouble", f"{error}\n")
+            files.drop("begun.json")
+    finally:
+        os.close(lock)
+    return 0
+
+
+def run_task(files: RunFiles, task: Task, settings: Settings) -> tuple[str, ...]:
+    """Run one leg of a queued job, metered, to its end; what went wrong beside it.
+
+    Raises:
+        GreenaiError: the command was not started; or, where its end is written down, its evidence could not be.
+    """
+    executor = PausableExecutor(files, cwd=task.cwd, way=task.pause_way, grace=task.grace, ended=files.end)
+    executor.listen()
+    job = leg_of(task)
+    facts = facts_of(job, settings, unit=("run", 1.0), labels=job.labels, deferrable=task.latest_start_at is not None)
+    request = RunRequest(
+        facts=replace(facts, decision=task.decision),
+        job=job,
+        policy=policy_named(job.policy),
+        waits=False,
+        environment={**run_environment(job), **leg_environment(files, task)},
+    )
+    doors = replace(open_doors(settings, adopts=True), executor=executor)
+    return run_job(request, doors).warnings
+
+
+def leg_of(task: Task) -> Job:
+    """A leg as the job that the engine runs."""
+    latest_start_at = task.latest_start_at or task.runnable_at
+    limits = Constraints(earliest_at=task.runnable_at, deadline_at=latest_start_at + task.duration, duration=task.duration)
+    labels = {"phase": "run", "job_id": task.job_id, "leg": str(task.resumes + 1), **task.labels}
+    return Job(
+        id=task.run_id,
+        command=task.command,
+        constraints=limits,
+        policy="asap",
+        zone=task.zone,
+        submitted_at=task.runnable_at,
+        labels=labels,
+    )
+
+
+def leg_environment(files: RunFiles, task: Task) -> dict[str, str]:
+    """What a leg is told of pausing, resuming and telling its progress."""
+    return {
+        "GREENAI_JOB_ID": task.job_id,
+        "GREENAI_PAUSE_FILE": str(files.path("pause")),
+        "GREENAI_CHECKPOINT_DIR": str(files.checkpoints(task.job_id)),
+        "GREENAI_RESUMES": str(task.resumes),
+        "GREENAI_PROGRESS_FILE": str(files.path("progress")),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
