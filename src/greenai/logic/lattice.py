@@ -166,15 +166,18 @@ class Lattice:
                     paths = self._paths_of(whole_head, part_us)
                     yield Case(paths=paths, count=count, d=len(task.rates) - k, k=k, whole_tail=whole_tail)
 
-    def bound_g_per_kw(self, case: Case) -> float:
+    def bound_g_per_kw(self, case: Case, *, rough: bool = False) -> float:
         """No plan of this case costs less: without its parts of slots it is one of whole slots, in no more segments.
 
         Each segment loses less than two slots by that, so the tables it is looked up in ask for two less.
+        A rough bound parts with the head too, and needs no tables of its own for that.
         """
-        whole = self._paths_of(bool(case.paths.head_us), 0, self._waived)
+        task, head_us = self.task, case.paths.head_us
+        whole = self._paths_of(bool(head_us) and not rough, 0, self._waived)
+        head = head_us / US_PER_HOUR * task.head_rate if rough else 0.0
         least = min(whole.idle(order)[case.d, case.k] for order in range(case.count + 1))
-        tail = self.task.tail_us / US_PER_HOUR * self.task.tail_rate if case.whole_tail else 0.0
-        return float(least + self.task.cheapest_g_per_kw(case.paths.part_us) + tail)
+        tail = task.tail_us / US_PER_HOUR * task.tail_rate if case.whole_tail else 0.0
+        return float(least + task.cheapest_g_per_kw(case.paths.part_us) + head + tail)
 
     def finish(self, case: Case) -> Finish:
         """The cheapest plan of a case; of infinite cost where there is none."""

@@ -24,17 +24,20 @@ the running cost of the slots, the best start of a segment is a running minimum 
 over a whole table per segment, no loop over slots. The length of the slot run in
 part follows from s and from whether head and tail are run whole; each such case
 has its own tables beside the shared ones of whole slots. Lengths are whole
-microseconds: no case hangs on rounding. s is tried upwards until the cheapest
-W + (s - 1) R of time, wherever it lies, costs no less than the best plan found,
-and a case only if its bound (`Lattice.bound_g_per_kw`) lies below that plan.
+microseconds: no case hangs on rounding. Each case has a bound from the tables of
+whole slots (`Lattice.bound_g_per_kw`); the cases are solved best bound first, and
+s is tried upwards until the cheapest W + (s - 1) R of time, wherever it lies,
+costs no less than the best plan found (`_Search`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import heappop, heappush
+from math import inf
 
-from greenai.logic.lattice import Finish, Lattice, SegmentTask
+from greenai.logic.lattice import Case, Finish, Lattice, SegmentTask
 from greenai.logic.starts import MICROSECOND, TIE_RATIO, Admissible
 from greenai.model.job import Constraints
 from greenai.model.series import IntensitySeries
@@ -59,20 +62,55 @@ def best_segments(
     counts = task.counts(below_g_per_kw)
     if not counts:
         return None
-    lattice = Lattice(task, counts[-1])
-    best: Finish | None = None
-    limit = below_g_per_kw
+    search = _Search(Lattice(task, counts[-1]), below_g_per_kw)
     for count in counts:
-        if task.cheapest_g_per_kw(task.run_us(count)) >= limit * (1 - TIE_RATIO):
+        if task.cheapest_g_per_kw(task.run_us(count)) >= search.limit_g_per_kw * (1 - TIE_RATIO):
             break
-        for case in lattice.cases(count):
-            finish = lattice.finish(case) if lattice.bound_g_per_kw(case) < limit else None
-            if finish and finish.cost_g_per_kw < limit * (1 - TIE_RATIO):
-                best, limit = finish, finish.cost_g_per_kw
+        search.look_at(count)
+    search.solve()
+    best = search.best
     if best is None:
         return None
     spans = tuple(
         (series.start_at + start_us * MICROSECOND, series.start_at + end_us * MICROSECOND)
-        for start_us, end_us in lattice.trace(best)
+        for start_us, end_us in search.lattice.trace(best)
     )
-    return Segments(spans=spans, cost_g_per_kw=limit)
+    return Segments(spans=spans, cost_g_per_kw=best.cost_g_per_kw)
+
+
+class _Search:
+    """Best first: of the cases looked at that of the least bound is solved first, and none whose bound is no gain.
+
+    To solve a case is dear, its bound is cheap and close, so few are solved; a rough
+    bound, cheaper yet, is made close when its turn comes. They are solved as soon
+    as one more segment no longer lowers the bounds: the plan
+    found then shows, by `cheapest_g_per_kw`, how many need not be looked at.
+    """
+
+    def __init__(self, lattice: Lattice, below_g_per_kw: float) -> None:
+        self.lattice, self.limit_g_per_kw = lattice, below_g_per_kw
+        self.best: Finish | None = None
+        self._least_g_per_kw = inf
+        self._waiting: list[tuple[float, int, int, bool, Case]] = []
+
+    def look_at(self, count: int) -> None:
+        """Bound the cases of so many segments."""
+        least_before = self._least_g_per_kw
+        for place, case in enumerate(self.lattice.cases(count)):
+            bound_g_per_kw = self.lattice.bound_g_per_kw(case, rough=True)
+            self._least_g_per_kw = min(self._least_g_per_kw, bound_g_per_kw)
+            heappush(self._waiting, (bound_g_per_kw, count, place, not case.paths.head_us, case))
+        if self._least_g_per_kw >= least_before:
+            self.solve()
+
+    def solve(self) -> None:
+        """Solve the cases looked at, until no bound is below the best plan."""
+        while self._waiting and self._waiting[0][0] < self.limit_g_per_kw * (1 - TIE_RATIO):
+            _, count, place, close, case = heappop(self._waiting)
+            if not close:
+                heappush(self._waiting, (self.lattice.bound_g_per_kw(case), count, place, True, case))
+                continue
+            finish = self.lattice.finish(case)
+            if finish.cost_g_per_kw < self.limit_g_per_kw * (1 - TIE_RATIO):
+                self.best, self.limit_g_per_kw = finish, finish.cost_g_per_kw
+        self._waiting.clear()
