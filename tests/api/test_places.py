@@ -102,7 +102,7 @@ def test_own_places_from_toml_stand_beside_the_packaged_ones(table: Path, tmp_pa
     assert (found["aws:eu-west-2"]["pue"], found["aws:eu-west-2"]["price_per_h"]) == (1.135, 3.06)
     some = by_name(api.plan_places("cellar,gcp:europe-west1", places_file=path, duration="2h", series=table, hardware="a100"))
     assert set(some) == {"DE", "cellar", "gcp:europe-west1"}
-    assert [name for name, place in some.items() if not place["refused"]] == ["cellar"]
+    assert [name for name, place in some.items() if not place["refused"]] == ["cellar", "DE"]
 
 
 def test_own_places_from_csv(table: Path, tmp_path: Path) -> None:
@@ -215,6 +215,23 @@ def test_a_place_nobody_covers_is_shown_with_the_reason(table: Path) -> None:
     assert found["aws:ap-south-1"]["total_g"] is None
     with pytest.raises(NoFeasibleWindow, match="no place can be chosen"):
         api.plan_places("aws:ap-south-1", home="FR", duration="1h", series=table)
+
+
+def test_the_world_is_no_home_to_compare_with(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENAI_ZONE", "WORLD")
+    answer = api.plan_places("aws:eu-north-1", duration="1h", series=table)
+    assert answer.document()["chosen"] == "aws:eu-north-1"
+    assert answer.routing.chosen.priced is not None
+    assert answer.routing.chosen.priced.difference_g is None
+    assert "no place to compare with" in answer.routing.home.refused[0]
+    with pytest.raises(NoFeasibleWindow, match="no place to compare with"):
+        api.plan_places("here", places_file=_here(table), duration="1h", series=table)
+
+
+def _here(table: Path) -> Path:
+    path = table.with_name("here.csv")
+    path.write_text("name,zone\nhere,WORLD\n")
+    return path
 
 
 def test_average_and_marginal_stand_beside_each_other(grid: FakeGrid, monkeypatch: pytest.MonkeyPatch) -> None:

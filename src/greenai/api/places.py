@@ -26,6 +26,9 @@ from greenai.model.job import Job
 from greenai.model.place import Point, Site, least_round_trip_ms
 from greenai.model.series import Basis
 from greenai.model.units import as_utc
+from greenai.zones import WORLD
+
+NOWHERE = "the world's mean is no place to compare with; say where the job runs otherwise with --home or --zone"
 
 ASSUMED_KW = 1.0
 """Taken where nobody says what the job draws: all figures are then per kW."""
@@ -300,7 +303,8 @@ def _read_all(
 ) -> tuple[Known, ...]:
     """What is known of each site's grid; each zone is read once, services beside each other, each service one zone at a time."""
     groups: dict[str, list[str]] = {}
-    for zone, asked in _first_sources(dict.fromkeys(site.place.zone for site in sites), settings).items():
+    zones = dict.fromkeys(site.place.zone for site in sites if site.place.zone != WORLD)
+    for zone, asked in _first_sources(zones, settings).items():
         groups.setdefault(asked.name if asked else "", []).append(zone)
 
     def read(zones: list[str]) -> dict[str, Reading | str]:
@@ -308,8 +312,9 @@ def _read_all(
         sources = wiring.sources_of(settings, network=network)
         return {zone: _read(_query(zone, question.job, question.now_at), sources, require_live=require_live) for zone in zones}
 
-    with ThreadPoolExecutor(max_workers=len(groups)) as pool:
-        readings = {zone: reading for part in pool.map(read, groups.values()) for zone, reading in part.items()}
+    with ThreadPoolExecutor(max_workers=max(1, len(groups))) as pool:
+        readings: dict[str, Reading | str] = {WORLD: NOWHERE}
+        readings |= {zone: reading for part in pool.map(read, groups.values()) for zone, reading in part.items()}
     return tuple(_known(site, readings[site.place.zone]) for site in sites)
 
 

@@ -159,7 +159,7 @@ def _numbers(offer: Offer, answer: PlacesAnswer, session: Session) -> Sequence[s
     basis = f"{series.basis}, {series.scope}, {offer.known.step}" if series else offer.known.step
     if priced is None or decision is None:
         return ("", "", *beside, "", "", "", "", "", basis)
-    money = "" if priced.money is None else f"{words.number(priced.money)} {offer.site.currency}"
+    money = "" if priced.money is None else f"{priced.money:,.2f} {offer.site.currency}"
     return (
         words.clock_time(decision.start_at, session.local_zone),
         words.intensity(decision.expected_g_per_kwh),

@@ -78,34 +78,36 @@ class Known:
     why: str = field(default="")
 
 
-def refusals(site: Site, limits: PlaceLimits) -> Iterator[str]:
-    """Why the site is out, in words; nothing where it keeps every limit. What is not stated is not taken as kept."""
+def broken(site: Site, limits: PlaceLimits) -> Iterator[str]:
+    """Which limits the site breaks by what is stated of it, in words."""
     if limits.allowed and not is_allowed(site, limits.allowed):
         yield f"{site.country} is not allowed ({', '.join(limits.allowed)})"
-    if limits.max_price_per_h is not None:
-        yield from _too_dear(site, limits.max_price_per_h)
-    if limits.hardware and limits.hardware.lower() not in (site.hardware or ()):
-        yield f"it has no {limits.hardware}" if site.hardware is not None else "what hardware it has is not stated"
-    if limits.within_km is not None or limits.max_round_trip_ms is not None:
-        yield from _too_far(site, limits)
-
-
-def _too_dear(site: Site, most_per_h: float) -> Iterator[str]:
-    if site.price_per_h is None:
-        yield "its price is not stated"
-    elif site.price_per_h > most_per_h:
-        yield f"it costs {site.price_per_h:g} {site.currency} an hour, more than {most_per_h:g}"
-
-
-def _too_far(site: Site, limits: PlaceLimits) -> Iterator[str]:
+    price, most = site.price_per_h, limits.max_price_per_h
+    if most is not None and price is not None and price > most:
+        yield f"it costs {price:g} {site.currency} an hour, more than {most:g}"
+    if limits.hardware and site.hardware is not None and limits.hardware.lower() not in site.hardware:
+        yield f"it has no {limits.hardware}"
     far = distance_km(site, limits.near)
-    if far is None:
+    if far is not None:
+        yield from _too_far(far, limits)
+
+
+def _too_far(far_km: float, limits: PlaceLimits) -> Iterator[str]:
+    if limits.within_km is not None and far_km > limits.within_km:
+        yield f"it is {far_km:.0f} km away, more than {limits.within_km:g}"
+    trip_ms, most_ms = least_round_trip_ms(far_km), limits.max_round_trip_ms
+    if most_ms is not None and trip_ms > most_ms:
+        yield f"light needs {trip_ms:.0f} ms there and back, more than {most_ms:g}"
+
+
+def unstated(site: Site, limits: PlaceLimits) -> Iterator[str]:
+    """What the limits ask and nobody stated of the site: no reason to leave home, every reason not to go elsewhere."""
+    if limits.max_price_per_h is not None and site.price_per_h is None:
+        yield "its price is not stated"
+    if limits.hardware and site.hardware is None:
+        yield "what hardware it has is not stated"
+    if site.point is None and (limits.within_km is not None or limits.max_round_trip_ms is not None):
         yield "where it stands is not stated"
-        return
-    if limits.within_km is not None and far > limits.within_km:
-        yield f"it is {far:.0f} km away, more than {limits.within_km:g}"
-    if limits.max_round_trip_ms is not None and least_round_trip_ms(far) > limits.max_round_trip_ms:
-        yield f"light needs {least_round_trip_ms(far):.0f} ms there and back, more than {limits.max_round_trip_ms:g}"
 
 
 def pue_taken(place: Place, *, at_home: bool) -> float:

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 
 from greenai.errors import InputError, NoFeasibleWindow
 from greenai.logic.deciding import Policy, decide
-from greenai.logic.moving import Known, Moving, PlaceLimits, Weights, pue_taken, refusals, transfer_g
+from greenai.logic.moving import Known, Moving, PlaceLimits, Weights, broken, pue_taken, transfer_g, unstated
 from greenai.logic.starts import TIE_RATIO, hours_of
 from greenai.logic.wording import percent, span_words, when
 from greenai.model.footprint import Estimate
@@ -134,10 +134,20 @@ def route(question: Question, places: Sequence[Known], policy: Policy) -> Routin
     at_home = next(offer for offer in offers if offer.at_home)
     best = offers[0]
     if best.objective_g is None:
-        why = "; ".join(f"{offer.site.name}: {', '.join(offer.refused)}" for offer in offers)
-        raise NoFeasibleWindow(f"no place can be chosen: {why}", hint="allow more places, or state what is not known of them")
+        raise NoFeasibleWindow(
+            f"no place can be chosen: {_why_none(offers)}",
+            hint="allow more places or a later finish, or state what is not known of them",
+        )
     chosen, reason = _settled(question, best, at_home)
     return Routing(offers=tuple(offers), chosen=chosen, home=at_home, reason=reason)
+
+
+def _why_none(offers: Sequence[Offer]) -> str:
+    """Why no place can be chosen, place by place, or once where all have the same reason."""
+    reasons = dict.fromkeys(", ".join(offer.refused) for offer in offers)
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return "; ".join(f"{offer.site.name}: {', '.join(offer.refused)}" for offer in offers)
 
 
 def _check_currencies(question: Question, sites: Iterable[Site]) -> None:
@@ -154,12 +164,12 @@ def _rank(offer: Offer) -> tuple[bool, float, bool]:
 
 def _offer(ground: _Ground, known: Known) -> Offer:
     question, at_home = ground.question, known is ground.home
-    out = list(refusals(known.site, question.limits))
+    out, doubts = _limits_kept(question, known.site, at_home=at_home)
     if known.series is None:
         return Offer(known=known, at_home=at_home, decision=None, priced=None, refused=(*out, _unknown(known)))
     mixed, flags = _unlike(known.series, ground.reference or known.series, strict=question.limits.same_scope)
     out += mixed
-    flags += _flags(known, at_home=at_home)
+    flags += [*_flags(known, at_home=at_home), *doubts]
     try:
         decision = decide(_job_at(question, known.site, at_home=at_home), known.series, ground.policy, question.now_at)
     except NoFeasibleWindow as error:
@@ -169,6 +179,12 @@ def _offer(ground: _Ground, known: Known) -> Offer:
     priced = _priced(question, known, decision, ground.home)
     out += _unweighable(question, priced)
     return Offer(known=known, at_home=at_home, decision=decision, priced=priced, refused=tuple(out), flags=tuple(flags))
+
+
+def _limits_kept(question: Question, site: Site, *, at_home: bool) -> tuple[list[str], list[str]]:
+    """What rules the site out, and what to keep in mind: at home what nobody stated is no bar, the job runs there anyway."""
+    out, silent = list(broken(site, question.limits)), list(unstated(site, question.limits))
+    return (out, silent) if at_home else (out + silent, [])
 
 
 def _unknown(known: Known) -> str:

@@ -239,7 +239,23 @@ def test_a_hard_limit_is_kept_whatever_is_saved(rules, stated, why):
 def test_what_keeps_the_limits_may_be_chosen(rules, stated):
     routing = route(question(rules=PlaceLimits(**rules)), [known("home", FLAT), known("b", CLEAN, **stated)], greenest)
     assert routing.chosen.site.name == "b"
-    assert "home (home) cannot be: " in routing.reason
+    assert by_name(routing)["home"].refused == ()
+
+
+@pytest.mark.parametrize(
+    ("rules", "flag"),
+    [
+        ({"max_price_per_h": 2}, "its price is not stated"),
+        ({"hardware": "a100"}, "what hardware it has is not stated"),
+        ({"near": LONDON, "within_km": 100}, "where it stands is not stated"),
+        ({"near": LONDON, "max_round_trip_ms": 1}, "where it stands is not stated"),
+    ],
+)
+def test_what_nobody_stated_of_home_is_no_reason_to_leave_it(rules, flag):
+    away = known("b", [200.0] * 12, price_per_h=1, currency="EUR", hardware=frozenset({"a100"}), point=LONDON)
+    routing = route(question(rules=PlaceLimits(**rules)), [known("home", FLAT), away], greenest)
+    assert routing.chosen.at_home
+    assert routing.chosen.flags == (flag,)
 
 
 def test_a_distance_needs_a_point():
@@ -250,7 +266,9 @@ def test_a_distance_needs_a_point():
 
 
 def test_where_nothing_can_be_chosen_each_place_says_why():
-    with pytest.raises(NoFeasibleWindow, match=r"home: GB is not allowed \(FR\); b: GB is not allowed \(FR\)"):
+    with pytest.raises(NoFeasibleWindow, match=r"home: GB is not allowed \(FR\); b: DE is not allowed \(FR\)"):
+        route(question(rules=PlaceLimits(allowed=("FR",))), [known("home", FLAT), known("b", FLAT, country="DE")], greenest)
+    with pytest.raises(NoFeasibleWindow, match=r"^no place can be chosen: GB is not allowed \(FR\)$"):
         route(question(rules=PlaceLimits(allowed=("FR",))), [known("home", FLAT), known("b", FLAT)], greenest)
 
 
