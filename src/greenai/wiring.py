@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from greenai.adapters.http import NetworkDoor
 from greenai.adapters.ledger import FileLedger
 from greenai.adapters.runs import RunDirectories
 from greenai.adapters.store import SqliteArchive
+from greenai.adapters.turns import Turns
 from greenai.config import Settings
 from greenai.engine import foresight
 from greenai.engine.asking import Keyring
@@ -137,7 +139,7 @@ def sources_of(settings: Settings, *, clock: Clock | None = None, network: bool 
     clock = clock or SystemClock()
     foreseen = foresight_of(settings)
     reader = FileDoor(now=clock.now)
-    web = NetworkDoor(now=clock.now, bound_s=settings.http_timeout_s)
+    web = NetworkDoor(now=clock.now, bound_s=settings.http_timeout_s, wait_turn=_turns_in(settings.home).wait)
     services = {name: access_to(name, settings) for name in {*settings.urls, *settings.keys}}
     return Sources(
         providers=providers_of(settings),
@@ -148,6 +150,12 @@ def sources_of(settings: Settings, *, clock: Clock | None = None, network: bool 
         foresight=foreseen,
         keyring=_KEYRING,
     )
+
+
+@cache
+def _turns_in(home: Path) -> Turns:
+    """The turns at services that count, shared with every process of this state directory."""
+    return Turns(home / "turns")
 
 
 def foresight_of(settings: Settings) -> foresight.Foresight:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from greenai import wiring
-from greenai.adapters import http
+from greenai.adapters.turns import Turns
 from greenai.cli import main
 from greenai.engine.asking import Keyring
 from greenai.testing.grid import FakeGrid
@@ -105,7 +105,7 @@ def corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(wiring, "_KEYRING", Keyring())
     # The distance between reads has a test of its own (tests/adapters/test_turns.py).
-    monkeypatch.setattr(http, "_wait_turn", lambda _request, _bound_s: None)
+    monkeypatch.setattr(Turns, "wait", lambda *_: None)
 
 
 @pytest.fixture

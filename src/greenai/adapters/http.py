@@ -49,46 +49,27 @@ _SECRET = re.compile(r"key|token|secret|password|signature|auth", re.IGNORECASE)
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
-_TURNS: dict[str, _Turn] = {}
-_TURNS_LOCK = threading.Lock()
-
-
-class _Turn:
-    """Whose turn it is at a host that counts reads: one at a time, a least time apart, for the whole process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._free_s = 0.0
-
-    def wait(self, spacing_s: float, bound_s: float) -> None:
-        """Return when a read may go out; raises ProviderUnavailable if that takes longer than a read may."""
-        with self._lock:
-            now_s = time.monotonic()
-            start_s = max(now_s, self._free_s)
-            if start_s - now_s > max(spacing_s, bound_s):
-                raise ProviderUnavailable(f"other reads of this service wait for their turn, {spacing_s:g} s apart")
-            self._free_s = start_s + spacing_s
-        time.sleep(start_s - now_s)
-
-
-def _wait_turn(request: Request, bound_s: float) -> None:
-    """Keep the distance the request asks for from the read before it."""
-    if request.spacing_s:
-        with _TURNS_LOCK:
-            turn = _TURNS.setdefault(urlsplit(request.url).netloc, _Turn())
-        turn.wait(request.spacing_s, bound_s)
-
-
 class _Transient(ProviderUnavailable):
     """Unavailable in a way that another try may mend."""
+
+
+WaitTurn = Callable[[str, float, float], None]
+"""(host, spacing_s, bound_s): returns when a read may go out (adapters/turns.py), or raises ProviderUnavailable."""
+
+
+def _go_at_once(_host: str, _spacing_s: float, _bound_s: float) -> None:
+    """Nobody counts."""
 
 
 class NetworkDoor:
     """Implements `greenai.ports.Door` for http: and https:. Proxies and certificates are taken from the environment."""
 
-    def __init__(self, *, now: Callable[[], datetime], bound_s: float = DEFAULT_BOUND_S) -> None:
+    def __init__(
+        self, *, now: Callable[[], datetime], bound_s: float = DEFAULT_BOUND_S, wait_turn: WaitTurn = _go_at_once
+    ) -> None:
         self._now = now
         self._bound_s = bound_s
+        self._wait_turn = wait_turn
 
     def fetch(self, request: Request) -> Payload:
         """Read one URL; retries and redirects within `bound_s` seconds altogether.
@@ -101,7 +82,8 @@ class NetworkDoor:
         """
         import httpx  # noqa: F401  before the time runs, not in the thread
 
-        _wait_turn(request, self._bound_s)
+        if request.spacing_s:
+            self._wait_turn(urlsplit(request.url).netloc, request.spacing_s, self._bound_s)
         exchange = _Exchange(request, now=self._now, bound_s=self._bound_s)
         try:
             body = _in_daemon(exchange.body).result(timeout=self._bound_s)
