@@ -149,12 +149,13 @@ def test_what_cannot_be_played_is_one_sentence(cli: Cli, gb: str, corner: Path, 
 
 
 def test_several_series_are_several_zones(cli: Cli, gb: str, corner: Path) -> None:
+    pytest.importorskip("matplotlib")
     flat = written(corner / "FLAT.csv", np.full(DAYS * 24, 300.0))
     words = ("--series", gb, "--series", flat, "--forecaster", "perfect", "--duration", "1h", *PERIOD)
     rows = json.loads(cli("backtest", *words, "--json").out)
     check(rows, "backtest")
     assert [(row["zone"], row["fraction_of_oracle"]) for row in rows] == [("GB", pytest.approx(1)), ("FLAT", None)]
-    assert "  zone  policy" in cli("backtest", *words).out
+    assert "  zone  policy" in cli("backtest", *words, "--plot", "two.png").out
     for more in (("--history", gb), ("--zone", "GB"), ("--weather", gb), ("--jobs", gb)):
         done = cli("backtest", *words, *more) if more[0] != "--jobs" else cli("backtest", "--series", gb, "--series", flat, *more)
         assert done.code == 2

@@ -89,7 +89,7 @@ def backtest(
     total = sum(1 + len(group) * len(scenarios) for _, group in tasks)
     done = 0
     for forecaster, group in tasks:
-        say(f"forecasting with {forecaster}", done, total)
+        say(f"{name}: forecasting with {forecaster}", done, total)
         seen = forecast_matrix(
             period, "perfect" if forecaster == NO_FORECAST else forecaster, plugin=forecaster_named, weather=sky
         )
@@ -105,7 +105,7 @@ def backtest(
         done += 1
         for policy in group:
             for scenario in scenarios:
-                say(f"playing {policy} with {forecaster}", done, total)
+                say(f"{name}: playing {policy} with {forecaster}", done, total)
                 rows.append(played.backtest(ground, scenario, policy, play_of(policy, whole, period.begin, ask)))
                 done += 1
     say("done", total, total)

@@ -12,6 +12,8 @@ from greenai.report.plots import COLOURS, STYLE, Axes, Figure, save
 
 Row = Mapping[str, Any]
 FORMATS = (".png", ".svg", ".pdf")
+ACROSS = 4
+"""Panels beside each other."""
 
 
 def drawable(path: Path) -> None:
@@ -37,14 +39,18 @@ def backtest_figure(rows: Sequence[Row]) -> Figure:
     zones = list(dict.fromkeys(row["zone"] for row in rows))
     for row in rows:
         kinds.setdefault(_kind(row) if len(zones) == 1 else f"{row['zone']}: {_kind(row)}", []).append(row)
-    most = max(map(len, kinds.values()))
+    across = min(len(kinds), ACROSS)
+    down = -(-len(kinds) // across)
+    size = (3.2 + 2.8 * across, (1.6 + 0.42 * max(map(len, kinds.values()))) * down)
     with need("matplotlib").rc_context(dict(STYLE)):
-        figure = need("matplotlib.figure").Figure(figsize=(3.2 + 2.8 * len(kinds), 1.6 + 0.42 * most), layout="constrained")
-        panels = figure.subplots(1, len(kinds), sharey=most > 1 and len(set(map(len, kinds.values()))) == 1, squeeze=False)[0]
-        for axis, (kind, group) in zip(panels, kinds.items(), strict=True):
+        figure = need("matplotlib.figure").Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(down, across, squeeze=False).flatten()
+        for axis, (kind, group) in zip(panels, kinds.items(), strict=False):
             _panel(axis, kind, group)
+        for axis in panels[len(kinds) :]:
+            axis.set_axis_off()
         arrivals = ", ".join(sorted({f"{row['arrivals']:,}" for row in rows}))
-        title = f"{', '.join(zones)}: saved against running at once, {arrivals} arrivals"
+        title = f"{zones[0] if len(zones) == 1 else f'{len(zones)} zones'}: saved against running at once, {arrivals} arrivals"
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
     return figure
 
