@@ -83,18 +83,33 @@ def measured_past(query: Query, sources: Sources, *, first: str = "", ask: bool)
 
 
 def stretches(provider: Provider, query: Query, payloads: Sequence[Payload]) -> Iterator[IntensitySeries]:
-    """The gapless measured pieces in an answer. After a hole the next piece is felt for in growing steps."""
+    """The gapless measured pieces in an answer.
+
+    After a hole the next piece is felt for in growing steps of up to a day, then
+    its beginning, to the hour, by halving the last step.
+    """
     start_at, jump = query.start_at, HOUR
     while start_at < query.end_at:
-        try:
-            series = provider.parse(payloads, replace(query, start_at=start_at))
-        except (ProviderError, InputError):
-            start_at, jump = start_at + jump, 2 * jump
+        series = _piece(provider, replace(query, start_at=start_at), payloads)
+        if series is None:
+            start_at, jump = start_at + jump, min(2 * jump, DAY)
             continue
-        if series.kind != "observed" or series.end_at <= start_at:
-            return
+        blank_at = max(query.start_at, start_at - jump)
+        while start_at - blank_at > HOUR:
+            middle_at = blank_at + (start_at - blank_at) // HOUR // 2 * HOUR
+            earlier = _piece(provider, replace(query, start_at=middle_at), payloads)
+            start_at, blank_at, series = (start_at, middle_at, series) if earlier is None else (middle_at, blank_at, earlier)
         yield series
-        start_at, jump = series.end_at, HOUR
+        start_at, jump = max(series.end_at, start_at + HOUR), HOUR
+
+
+def _piece(provider: Provider, query: Query, payloads: Sequence[Payload]) -> IntensitySeries | None:
+    """What was measured from the query's start on, None where nothing was."""
+    try:
+        series = provider.parse(payloads, query)
+    except (ProviderError, InputError):
+        return None
+    return series if series.kind == "observed" else None
 
 
 def missing(known: Iterable[Span], start_at: datetime, end_at: datetime) -> list[Span]:
@@ -187,7 +202,7 @@ def _fetched_at(payloads: Sequence[Payload], query: Query) -> datetime:
 
 
 def _ask(provider: Provider, query: Query, sources: Sources, *, kept: _Found, news: _Found, reasons: list[str]) -> None:
-    """Put into `news` what the service says of the time not in `kept`, the newest part first; long parts are kept too.
+    """Put into `news` what the service says of the time not in `kept`, the newest part first; all but the last days are kept too.
 
     The first failure ends the asking.
     """
@@ -199,7 +214,7 @@ def _ask(provider: Provider, query: Query, sources: Sources, *, kept: _Found, ne
             reasons.append(f"history of {provider.name}: {error}")
             return
         news.add(found)
-        if stop_at - begin_at > 2 * REVISED:
+        if begin_at < query.now_at - 3 * REVISED:
             kept.add(found)
 
 

@@ -30,14 +30,25 @@ def anchored(service_log: FloatArray, measured_log: FloatArray) -> FloatArray:
     return out
 
 
-def lead_weights(own_log: FloatArray, service_log: FloatArray, came_log: FloatArray) -> FloatArray:
+def fair_share(own_log: FloatArray, service_log: FloatArray, came_log: FloatArray) -> FloatArray:
+    """The service's share at each lead, shape (m,), by the inverse square of mean square errors: a liar begins near 0."""
+    known = ~np.isnan(own_log + service_log + came_log)
+    square = [np.where(known, said - came_log, 0.0) ** 2 for said in (own_log, service_log)]
+    own, service = (part.sum(axis=0) + 1e-12 for part in square)
+    share: FloatArray = own**2 / (own**2 + service**2)
+    return share
+
+
+def lead_weights(
+    own_log: FloatArray, service_log: FloatArray, came_log: FloatArray, prior: FloatArray | float = PRIOR_WEIGHT
+) -> FloatArray:
     """Weight of the service at each lead, shape (m,), from past forecasts and what came, each (n, m); unknown is NaN."""
     apart, miss = service_log - own_log, came_log - own_log
     known = ~np.isnan(apart + miss)
     apart, miss = np.where(known, apart, 0.0), np.where(known, miss, 0.0)
     square = (apart**2).sum(axis=0)
-    prior = np.maximum(PRIOR_H * square / np.maximum(known.sum(axis=0), 1), 1e-12)
-    weight = ((apart * miss).sum(axis=0) + PRIOR_WEIGHT * prior) / (square + prior)
+    strength = np.maximum(PRIOR_H * square / np.maximum(known.sum(axis=0), 1), 1e-12)
+    weight = ((apart * miss).sum(axis=0) + prior * strength) / (square + strength)
     half = SMOOTHED_LEADS // 2
     smooth = np.convolve(np.pad(weight, half, mode="edge"), np.full(SMOOTHED_LEADS, 1 / SMOOTHED_LEADS), mode="valid")
     out: FloatArray = np.clip(smooth, 0.0, 1.0)

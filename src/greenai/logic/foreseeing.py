@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from greenai.errors import ProviderBadData
-from greenai.logic.blending import ANCHOR_H, anchored, lead_weights
+from greenai.logic.blending import ANCHOR_H, anchored, fair_share, lead_weights
 from greenai.logic.forecasting import LPR_DAYS, Forecast
 from greenai.logic.forecasting_lpr import rolling, rows_of
 from greenai.logic.forecasting_profile import DAY, filled, log_of
@@ -95,7 +95,8 @@ def weights_of(history: History, said: Iterable[tuple[datetime, IntensitySeries]
     own = rolling(table, list(range(first, n, REFIT_H)), n)
     service = np.array([_hours(*by_row[row], leads) for row in rows])
     then = came(log_g, leads)[rows]
-    shares = lead_weights(own[np.array(rows) - first], anchored(service, then[:, 0]), then)
+    known = own[np.array(rows) - first], anchored(service, then[:, 0]), then
+    shares = lead_weights(*known, prior=fair_share(*known))
     return Weights(by_lead_share=shares, taught=len(rows))
 
 
@@ -135,8 +136,9 @@ def _times(series: IntensitySeries, factor: FloatArray) -> IntensitySeries:
 
 def since(series: IntensitySeries, history: History, start_at: datetime) -> IntensitySeries:
     """The forecast from the slot that holds `start_at` on, measured values put before it where it begins later."""
-    lead_in = max(-((start_at - series.start_at) // series.step), 0)
-    before = history.values_g_per_kwh[-1 - lead_in : -1] if lead_in else history.values_g_per_kwh[:0]
+    first, last = ((moment - history.start_at) // series.step for moment in (start_at, series.start_at))
+    joins = series.start_at <= history.end_at
+    before = history.values_g_per_kwh[first:last] if joins and 0 <= first < last else history.values_g_per_kwh[:0]
     whole = np.concatenate((before, series.values))
     begin_at = series.start_at - len(before) * series.step
     skip = max((start_at - begin_at) // series.step, 0)
