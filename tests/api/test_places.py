@@ -196,14 +196,14 @@ def test_each_zone_is_read_once(grid: FakeGrid, monkeypatch: pytest.MonkeyPatch)
     from greenai.api import places
 
     asked = []
-    read, lock = places.read_intensity, threading.Lock()
+    read, lock = places.foresee, threading.Lock()
 
     def counted(query, **how):
         with lock:
             asked.append(query.zone)
         return read(query, **how)
 
-    monkeypatch.setattr(places, "read_intensity", counted)
+    monkeypatch.setattr(places, "foresee", counted)
     answer = api.plan_places("aws:eu-west-2,azure:uksouth,gcp:europe-west2", home="GB", duration="1h")
     assert asked == ["GB"]
     assert {offer.known.step for offer in answer.routing.offers} == {"live"}

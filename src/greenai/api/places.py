@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from greenai import wiring
 from greenai.api.asking import DEFAULT_SLACK, Asking, Moment, Span, job_of, moment_of, refuse_unknown, span_of
 from greenai.api.places_file import read_places
 from greenai.config import Settings
+from greenai.engine.foresee import foresee
 from greenai.engine.read import Sources, read_intensity
 from greenai.errors import InputError, ProviderError, UnknownZone
 from greenai.logic.beside import Beside, beside
@@ -310,7 +311,8 @@ def _read_all(
     def read(zones: list[str]) -> dict[str, Reading | str]:
         # Doors of its own for each thread. A service that counts its reads lets only the next in line wait.
         sources = wiring.sources_of(settings, network=network)
-        return {zone: _read(_query(zone, question.job, question.now_at), sources, require_live=require_live) for zone in zones}
+        queries = {zone: _query(zone, question.job, question.now_at) for zone in zones}
+        return {zone: _read(query, sources, require_live=require_live, how=foresee) for zone, query in queries.items()}
 
     with ThreadPoolExecutor(max_workers=max(1, len(groups))) as pool:
         readings: dict[str, Reading | str] = {WORLD: NOWHERE}
@@ -318,10 +320,10 @@ def _read_all(
     return tuple(_known(site, readings[site.place.zone]) for site in sites)
 
 
-def _read(query: Query, sources: Sources, *, require_live: bool) -> Reading | str:
+def _read(query: Query, sources: Sources, *, require_live: bool, how: Callable[..., Reading] = read_intensity) -> Reading | str:
     """The reading, or in words why there is none: one place without a source must not cost the others."""
     try:
-        return read_intensity(query, sources=sources, require_live=require_live)
+        return how(query, sources=sources, require_live=require_live)
     except (UnknownZone, ProviderError) as error:
         return str(error)
 
