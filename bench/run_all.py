@@ -55,6 +55,7 @@ BENCHES = (
     Bench(name="savings", title="Savings", script="savings.py"),
     Bench(name="waitawhile", title="Let's Wait Awhile, reproduced", script="waitawhile.py"),
     Bench(name="gaia", title="GAIA, reproduced", script="gaia.py"),
+    Bench(name="packing", title="Packing", script="packing.py", arguments=("--step-h", "53")),
     Bench(name="training", title="Green training", script="training.py"),
 )
 

@@ -3,7 +3,7 @@
 Deciding whether jobs in one piece (or with different demands) fit is
 NP-complete, choosing the cleanest schedule NP-hard. So: prices tell each job
 what a crowded cell costs others (`packing_prices`); jobs take their cheapest
-free choice by rate plus price, the least movable first; a job without one
+free choice by rate plus price, the longest first; a job without one
 ejects the fewest others, which are placed again; if some stay out, the most
 urgent first and at last a bounded search with backtracking are tried. Then jobs
 move: alone to cheaper free cells, or by pushing others aside where all of them
@@ -23,7 +23,7 @@ from greenai.model.series import FloatArray
 
 MOVE_ROUNDS = 4
 PUSH_ROUNDS = 2
-PUSHES = 400
+PUSHES = 200
 EJECTIONS_PER_JOB = 20
 EJECTIONS = 1_000
 SEARCH_JOBS = 60
@@ -48,7 +48,8 @@ class Placing:
     def run(self) -> None:
         """Place all if it can be found how, cleanly."""
         prices = prices_of(self.grid, np.array(self.members, np.int64))
-        order = sorted(self.members, key=lambda job: (self.slack[job], -self.grid.length[job] * self.grid.weight[job]))
+        # Long runs first: what is left between them suits short ones, not the other way round.
+        order = sorted(self.members, key=lambda job: (-self.grid.rank[job], -self.grid.length[job], self.slack[job]))
         shares = SHARES if len(self.members) <= FEW else SHARES[:1]
         tries = [self._attempt(order, share * prices, prices) for share in shares]
         if len(tries) > 1:
