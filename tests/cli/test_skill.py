@@ -206,7 +206,8 @@ def test_own_plans_of_another_scope_and_of_hours_to_come_are_left_out(cli: Cli, 
 def test_what_was_read_afterwards_is_no_forecast(cli: Cli, service: Service) -> None:
     """An answer asked as of five days ago and read now: it knows everything, and must count for nothing."""
     early = service.first_at + timedelta(hours=20)
-    service.said(service.now_at - timedelta(minutes=1), service.knowing(early), as_of=early)
+    for as_of in (early, early + timedelta(hours=2)):
+        service.said(service.now_at - timedelta(minutes=1), service.knowing(as_of), as_of=as_of)
     service.said(early, service.knowing(early) + BIAS)
     service.came(service.first_at, floor_to(service.now_at, HALF) - HALF)
     uk = by_source(skills(cli, "--days", "6"))["uk"]
