@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from greenai._version import __version__
+from greenai.pause import Paused, progress
 
 if TYPE_CHECKING:
     from greenai.api import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Constraints", "Decision", "GreenaiError", "IntensitySeries", "Job", "Place", "Plan", "PlanAnswer", "RunOutcome"]
 __all__ += ["Settings", "SettleReport", "Track", "Window", "__version__", "carbon_aware", "evidence_list", "evidence_show"]
-__all__ += ["forecast", "measure", "plan", "run", "settle", "track", "verify"]
+__all__ += ["Paused", "forecast", "measure", "plan", "progress", "run", "settle", "track", "verify"]
 
 _HOMES = {
     "greenai.config": ("Settings",),
