@@ -162,6 +162,17 @@ def test_wrong_words_are_one_sentence(table: Path, ask: dict, words: str) -> Non
         api.plan_places(**{"duration": "1h", "series": table, **ask})
 
 
+@pytest.mark.parametrize("setting", ["SERIES", "HISTORY", "CONSTANT_G_PER_KWH"])
+def test_the_series_of_one_grid_does_not_stand_for_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    one = tmp_path / "one.csv"
+    one.write_text("start_utc,g_per_kwh\n2026-11-24T00:00Z,100\n2026-11-24T01:00Z,100\n")
+    monkeypatch.setenv(f"GREENAI_{setting}", "250" if setting.startswith("C") else str(one))
+    with pytest.raises(InputError, match="cannot stand for several grids: DE, GB"):
+        api.plan_places("aws:eu-west-2", duration="1h")
+    if setting.startswith("C"):
+        assert api.plan_places("aws:eu-west-2", home="GB", duration="1h").document()["chosen"] == "GB"
+
+
 def test_an_unknown_keyword_is_a_typing_error() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'durration'"):
         api.plan_places(PLACES, durration="1h")

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 
 from greenai import wiring
 from greenai.api.asking import DEFAULT_SLACK, Asking, Moment, Span, job_of, moment_of, refuse_unknown, span_of
-from greenai.api.places_file import read_places
+from greenai.api.places_file import read_places, text_of
 from greenai.config import Settings
 from greenai.engine.foresee import foresee
 from greenai.engine.read import Sources, read_intensity
@@ -141,6 +141,7 @@ def plan_places(
     clock_at = wiring.system_clock().now()
     now_at = clock_at if at is None else as_utc(moment_of(at, clock_at), name="at")
     here, sites = _candidates(places, places_file, home, known)
+    _refuse_one_for_all(sites, known)
     question = _question(ask, known, here, now_at)
     network = at is None or known.series is not None
     found = _read_all(sites, question, known, require_live=require_live, network=network)
@@ -232,6 +233,26 @@ def _candidates(
         raise InputError("no places to choose among", hint="name some, like aws:eu-north-1,gcp:europe-west1; see greenai regions")
     here = _home(home, everywhere, settings)
     return here, tuple({site.name: site for site in (here, *sites)}.values())
+
+
+def _refuse_one_for_all(sites: Sequence[Site], settings: Settings) -> None:
+    """Raise InputError where the user gave the past or future of one grid and there are several."""
+    zones = sorted({site.place.zone for site in sites})
+    alone = [
+        *(["one number"] if settings.constant_g_per_kwh is not None else []),
+        *(path.name for path in (settings.series, settings.history) if path is not None and not _by_region(path, settings)),
+    ]
+    if len(zones) > 1 and alone:
+        raise InputError(
+            f"{alone[0]} cannot stand for several grids: {', '.join(zones)}",
+            hint="give --series a table region,UTC_hour,carbon_intensity_gco2_per_kwh, or leave it to the services",
+        )
+
+
+def _by_region(path: Path, settings: Settings) -> bool:
+    """Whether a series file tells grids apart."""
+    head = text_of(path, settings).partition("\n")[0]
+    return "region" in head.lower().split(",")
 
 
 def _home(name: str | None, sites: Sequence[Site], settings: Settings) -> Site:

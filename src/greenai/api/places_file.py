@@ -51,8 +51,7 @@ def read_places(path: Path, known: Sequence[Site], settings: Settings) -> tuple[
     Raises:
         InputError: the file cannot be read, names a thing twice, or says what cannot be; names the place and the remedy.
     """
-    url = f"file://{quote(str(path.absolute()))}"
-    body = wiring.sources_of(settings).door.fetch(Request(url=url)).body.decode("utf-8-sig")
+    body = text_of(path, settings)
     rows = _toml_rows(body, path) if path.suffix.lower() == ".toml" else _csv_rows(body)
     packaged = {site.name.lower(): site for site in known}
     sites = tuple(_site(row, f"{path.name}, place {number}", packaged) for number, row in enumerate(rows, start=1))
@@ -63,6 +62,12 @@ def read_places(path: Path, known: Sequence[Site], settings: Settings) -> tuple[
     if twice is not None:
         raise InputError(f"{path} has the place {twice!r} twice", hint="give each place its own name")
     return sites
+
+
+def text_of(path: Path, settings: Settings) -> str:
+    """A file's text through the door of files; raises InputError where it cannot be read."""
+    url = f"file://{quote(str(path.absolute()))}"
+    return wiring.sources_of(settings).door.fetch(Request(url=url)).body.decode("utf-8-sig")
 
 
 def _toml_rows(body: str, path: Path) -> list[dict[str, Any]]:
