@@ -21,6 +21,7 @@ from typing import Final, Literal
 from greenai import api, plugins, wiring
 from greenai._version import __version__
 from greenai.config import CHILD_ENV, ENV_PREFIX, Settings
+from greenai.engine.foresee import at_hand
 from greenai.errors import GreenaiError, StoreError
 from greenai.model.energy import MeterInfo, Quality, RejectedMeter
 from greenai.model.intensity import Reading
@@ -70,6 +71,7 @@ def examine(settings: Settings) -> tuple[Check, ...]:
         _time_zone,
         _grid,
         _services,
+        _forecasting,
         _store,
         _space,
         _variables,
@@ -133,7 +135,8 @@ def _grid(settings: Settings) -> Iterator[Check]:
         detail=f"{settings.zone}, {origin}",
         remedy="greenai config init, then set zone; or export GREENAI_ZONE=GB" if settings.zone == WORLD else "",
     )
-    bounded = replace(settings, http_timeout_s=min(settings.http_timeout_s, NETWORK_LIMIT_S))
+    # The service alone: a forecast of our own may read a year of history first.
+    bounded = replace(settings, forecaster="service", http_timeout_s=min(settings.http_timeout_s, NETWORK_LIMIT_S))
     try:
         reading = api.forecast(hours=24.0, settings=bounded)
     except GreenaiError as error:
@@ -174,6 +177,17 @@ def _services(settings: Settings) -> Iterator[Check]:
             yield Check(
                 name=name, status="ok", detail=f"answers for {series.zone}: {series.kind}, {series.basis}, {series.scope}"
             )
+
+
+def _forecasting(settings: Settings) -> Iterator[Check]:
+    """Who forecasts, and whether the history and the weather for it are at hand; asks nobody."""
+    try:
+        sources = wiring.sources_of(settings, network=False)
+        found = at_hand(settings.zone, sources, wiring.system_clock().now())
+    except GreenaiError as error:
+        yield Check(name="forecasts", status="warn", detail=str(error), remedy=error.hint or "")
+        return
+    yield Check(name="forecasts", status="ok", detail=f"{settings.forecaster}: {found}")
 
 
 def _store(settings: Settings) -> Iterator[Check]:

@@ -11,18 +11,19 @@ import pytest
 from tests.engine.foresight_world import HOUR, METER, NOW, SKY, Grid
 from tests.forecasting_world import SOURCE, grid, series, slow_noise
 
-from greenai.engine.foresee import OWN, foresee
+from greenai.engine.foresee import OWN, at_hand, foresee
 from greenai.engine.foresight import Foresight
 from greenai.engine.read import reparse
 from greenai.errors import ProviderBadData, ProviderRefused, ProviderUnavailable, SeriesError, StoreError, UnknownZone
 from greenai.logic.forecasting import forecast
-from greenai.logic.foreseeing import is_own, parsed
+from greenai.logic.foreseeing import Outlook, Weights, is_own, mixed, parsed
 from greenai.logic.history import history_of, until
 from greenai.model.intensity import Payload, Request
 
 DAYS = 100
 FIRST = NOW.replace(hour=0, minute=0) - timedelta(days=DAYS)
 HOURS = DAYS * 24 + 24 * 8
+NOTHING = b'{"kind": "forecast", "points": []}'
 FILE = Request(url="file:///history.csv")
 
 
@@ -360,8 +361,54 @@ def test_a_service_failing_halfway_leaves_what_it_has_told():
     assert "history of meter: too many requests" in reading.fallback_reason
 
 
+def test_what_is_at_hand_is_said_without_asking():
+    here = world()
+    here.foresight = replace(here.foresight, weather=SKY)
+    assert at_hand("GB", here.sources, NOW) == "no measured past of GB is at hand; weather is read when needed"
+    here.wind = slow_noise(HOURS, 5) + 20
+    foresee(here.query(), sources=here.sources)
+    here.asked.clear()
+    here.restarted()
+    assert at_hand("GB", here.sources, NOW) == "100 days of history, up to 2022-05-03 09:00 UTC; weather of 1 points"
+    assert at_hand("XX", here.sources, NOW).endswith("no weather points are known")
+    assert here.asked == []
+
+
+def test_what_cannot_be_read_of_the_archive_is_said_and_passed_over():
+    here = world()
+    here.foretold = lambda now_at: np.full(6, 100.0)
+    asked = here.query()
+    for hours in (1, 2, 90 * 24):
+        when = NOW - hours * HOUR
+        payload = Payload(url="https://grid.invalid/forecast", body=NOTHING, sha256=f"{hours}", fetched_at=when)
+        here.archive.keep("meter", replace(asked, now_at=when), (payload,))
+    reading = foresee(here.query(), sources=here.sources)
+    assert "half and half, 0 past forecasts" in reading.own.note
+
+    def torn(*_asked):
+        raise StoreError("the archive is torn")
+
+    here.restarted()
+    here.archive.answers = torn
+    reading = foresee(here.query(), sources=replace(here.sources, foresight=Foresight(forecaster="lpr")))
+    assert "archive: the archive is torn" in reading.fallback_reason
+
+
+def test_a_service_whose_hours_we_do_not_forecast_moves_nothing():
+    here = world()
+    here.foretold = lambda now_at: np.full(6, 100.0)
+    reading = foresee(here.query(), sources=here.sources)
+    own = Outlook(series=reading.series, method="lpr")
+    elsewhere = series(np.full(5, 90.0), start_at=NOW + timedelta(days=30))
+    weights = Weights(by_lead_share=np.full(24, 0.5), taught=0)
+    assert mixed(own, elsewhere, weights) is own
+
+
 def test_a_damaged_record_is_refused():
-    for body in (b"[]", b"{}", b'{"schema": 1}', b"nothing"):
+    here = world()
+    document = json.loads(foresee(here.query(), sources=here.sources).payloads[0].body)
+    newer = json.dumps({**document, "schema": "greenai.own-forecast/9"}).encode()
+    for body in (b"[]", b"{}", b'{"schema": 1}', b"nothing", newer):
         with pytest.raises(ProviderBadData, match="own forecast"):
             parsed(Payload(url="forecast:lpr", body=body, sha256="0", fetched_at=NOW))
     assert OWN

@@ -54,6 +54,20 @@ def foresee(query: Query, *, sources: Sources, require_live: bool = False) -> Re
         return replace(reading, fallback_reason=_and(reading.fallback_reason, f"no forecast of our own: {error}"))
 
 
+def at_hand(zone: str, sources: Sources, now_at: datetime) -> str:
+    """What a forecast of our own would rest on, asking nobody: its history, and its weather, in words."""
+    query = Query(zone=zone, start_at=now_at, end_at=now_at + DAY, now_at=now_at, purpose="forecast")
+    sources = replace(sources, network=False)
+    try:
+        past = _history_words(measured_past(query, sources, ask=False).history)
+    except SeriesError as error:
+        past = str(error)
+    sky = read_weather(query, sources)
+    if sky.series is not None:
+        return f"{past}; weather of {len(sky.series.points)} points"
+    return f"{past}; {'weather is read when needed' if sky.reason else 'no weather points are known'}"
+
+
 def _read(query: Query, sources: Sources, *, require_live: bool) -> Reading:
     """The chain's answer; nothing where a file is to be forecast from: what it holds beyond now must not be known."""
     return read_intensity(query, sources=sources, require_live=require_live) if sources.foresight.asks else _nothing(query)
