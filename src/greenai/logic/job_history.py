@@ -201,9 +201,12 @@ def placed(history: JobHistory, whole: IntensitySeries, *, least: timedelta, sla
     reasons = {**history.left_out, **kept.left_out}
     if not kept.jobs:
         said = "; ".join(f"{count}: {reason}" for reason, count in reasons.items()) or "it is empty"
-        raise InputError(
-            f"no job of the history can be played ({said})", hint="give a series that covers them and 60 days before"
+        remedy = (
+            "give a series that covers them and 60 days before"
+            if reasons
+            else "name another file, or run jobs with greenai first"
         )
+        raise InputError(f"no job of the history can be played ({said})", hint=remedy)
     begin, end = (
         np.array([(getattr(job, name) - whole.start_at) / whole.step for job in kept.jobs]) for name in ("start_at", "end_at")
     )
