@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from greenai.model.energy import EnergySample, EnergyTrace, MeterInfo
 from greenai.model.evidence import Head, Record, RecordType
 from greenai.model.intensity import Payload, Query, Request
+from greenai.model.plan import Window
 from greenai.model.queue import Entry, JobEvent, RunState, Submission, Task
 
 
@@ -153,6 +154,10 @@ class Executor(Protocol):
         """Block until the command ends; its exit code, 128+n for signal n."""
         ...
 
+    def frozen(self, handle: str) -> tuple[Window, ...]:
+        """The spans in which the command was stopped where it stood, asked after its end; none where nobody can freeze it."""
+        ...
+
 
 class JobQueue(Protocol):
     """The durable queue. What is acknowledged survives kill -9 and power cuts."""
@@ -178,6 +183,10 @@ class JobQueue(Protocol):
 
     def events(self, job_id: str) -> tuple[JobEvent, ...]:
         """The life of one job, first event first; raises UnknownJob."""
+        ...
+
+    def mark(self) -> int:
+        """A number that changes whenever anything was written, by whomever; cheap enough to ask each second."""
         ...
 
     def counts(self) -> Mapping[str, int]:

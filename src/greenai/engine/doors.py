@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from greenai.engine.progress import Progress
 from greenai.engine.read import Sources
-from greenai.ports import Clock, Executor, Ledger, Metering, RunStore
+from greenai.logic.deciding import Policy
+from greenai.ports import Clock, Executor, JobExecutor, JobQueue, Ledger, Metering, RunStore
 
 Write = Callable[[bytes], None]
 
@@ -31,3 +33,30 @@ class Doors:
     executor: Executor
     metering: Callable[[Write], Metering]
     tell: Callable[[Progress], None] = tell_nobody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What queued jobs may take of this machine together: amounts by resource, watts, and grams of CO2e in a UTC day."""
+
+    amounts: Mapping[str, float]
+    power_cap_w: float | None = None
+    carbon_budget_g_per_day: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueDoors:
+    """Everything a tick may touch. `holder` names this process in the lease; `new_run_id` makes ids that never collide.
+
+    `policy` finds a policy by its name. `warn` is told of trouble that the tick survives.
+    """
+
+    clock: Clock
+    sources: Sources
+    queue: JobQueue
+    executors: Mapping[str, JobExecutor]
+    capacity: Capacity
+    policy: Callable[[str], Policy]
+    new_run_id: Callable[[datetime], str]
+    holder: str
+    warn: Callable[[str], None] = field(default=lambda _: None)

@@ -65,6 +65,10 @@ class MemoryQueue:
         self._called(job_id)
         return tuple(self._events[job_id])
 
+    def mark(self) -> int:
+        """How many events there are."""
+        return sum(len(events) for events in self._events.values())
+
     def counts(self) -> Mapping[str, int]:
         """How many of each status."""
         names = [STATUS_NAMES[type(entry.status)] for entry in self._entries.values()]

@@ -136,6 +136,13 @@ class DurableQueue:
             raise _unknown(job_id)
         return tuple(event_from_line(line) for (line,) in rows)
 
+    def mark(self) -> int:
+        """The size of the log."""
+        try:
+            return self.log_path.stat().st_size
+        except OSError:
+            return 0
+
     def counts(self) -> Mapping[str, int]:
         """How many jobs there are of each status, by its name; raises StoreError."""
         with self._asking() as database:
@@ -251,8 +258,7 @@ class DurableQueue:
         except DatabaseDamaged:
             self._rebuild()
             return
-        size = self.log_path.stat().st_size if self.log_path.exists() else 0
-        if size != (applied or 0) and os.access(self.log_path.parent, os.W_OK):
+        if self.mark() != (applied or 0) and os.access(self.log_path.parent, os.W_OK):
             with self._log() as log, self._file.writing() as database:
                 self._catch_up(database, log)
 
