@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.planning_world import MINUTE, T0, grid
+from tests.planning_world import MINUTE, T0, grid, limits
 
 from greenai.logic.placing import asap, greenest, greenest_starts, percentile, threshold, time_percentile
 from greenai.logic.starts import MICROSECOND
@@ -81,6 +81,20 @@ def test_threshold_starts_at_the_first_second_below(task: Task) -> None:
     series, c, now_at = task
     assert c.max_g_per_kwh is not None
     check_first_below(task, threshold(series, c, now_at), c.max_g_per_kwh)
+
+
+@given(st.lists(st.integers(0, 20), min_size=3, max_size=12), st.integers(1, 5400), st.integers(0, 5400))
+def test_a_mean_of_exactly_the_limit_is_not_below_it(tens: list[int], duration_s: int, second: int) -> None:
+    """The limit is the mean at a whole second, where the line may cross it: that start is not below, a later one may be."""
+    series = grid([10.0 * ten for ten in tens], 30 * MINUTE)
+    duration = timedelta(seconds=min(duration_s, 1800 * len(tens) // 2))
+    at = T0 + min(timedelta(seconds=second), series.end_at - T0 - duration)
+    limit_g_per_kwh = series.mean_g_per_kwh(at, at + duration)
+    c = limits(duration, series.end_at - T0, max_g_per_kwh=limit_g_per_kwh)
+    plan = threshold(series, c, T0)
+    assert plan.windows[0].start_at != at or plan.note.startswith("never below")
+    if not plan.note.startswith("never below"):
+        assert plan.expected_g_per_kwh < limit_g_per_kwh
 
 
 @given(tasks())

@@ -15,7 +15,7 @@ from greenai.training.linear import fit_logistic, fit_ridge, softmax
 from greenai.training.reading import columns_of, table_of
 from greenai.training.recipe import Recipe
 from greenai.training.samples import sample
-from greenai.training.table import numbers
+from greenai.training.table import Columns, Table, numbers
 
 REGRESSORS = ("ridge", "hist", "lightgbm", "residual")
 CLASSIFIERS = ("logistic", "hist", "lightgbm", "residual")
@@ -182,3 +182,14 @@ def test_the_arms_hash_is_of_what_it_predicts():
     same = arm_of(replace(recipe, params={}, threads=2), classes=0)
     assert arm_of(recipe, classes=0).sha256 == same.sha256
     assert arm_of(recipe, classes=0, feature_select=True).sha256 != same.sha256
+
+
+def test_missing_texts_are_no_noise_on_the_users_terminal(capfd):
+    """LightGBM keeps its log level per thread: with two, it warned of each negative category, on stdout."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(-1, 3, size=(1200, 1)).astype(np.int32)
+    columns = Columns(numeric=tuple("abcdef"), text=("colour",), levels=(("p", "q", "r"),))
+    table = Table(columns=columns, numeric=rng.normal(size=(1200, 6)), codes=codes)
+    arm = arm_of(Recipe(task="regression", family="lightgbm"), classes=0, threads=2)
+    arm.fit(table, table.numeric[:, 0] + codes[:, 0], 1).predict(table)
+    assert capfd.readouterr() == ("", "")

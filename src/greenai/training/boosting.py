@@ -74,11 +74,16 @@ class Trees:
 
 
 def matrix_of(table: Table, *, float32: bool) -> Any:
-    """Numbers, then codes, as one array (n, columns); LightGBM takes NaN and negative codes as missing."""
+    """Numbers, then codes, as one array (n, columns), NaN where missing.
+
+    LightGBM takes a negative code as missing too, but each of its threads beyond the first warns of it on stdout,
+    whatever verbosity says: its log level is kept per thread.
+    """
     dtype = np.float32 if float32 else np.float64
     if not table.codes.shape[1]:
         return table.numeric.astype(dtype, copy=False)
-    return np.hstack([table.numeric, table.codes]).astype(dtype, copy=False)
+    codes = np.where(table.codes < 0, dtype(np.nan), table.codes)
+    return np.hstack([table.numeric, codes]).astype(dtype, copy=False)
 
 
 def outputs_of(ask: Ask) -> int:
