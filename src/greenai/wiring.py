@@ -22,7 +22,7 @@ from greenai.adapters.files import FileDoor
 from greenai.adapters.http import NetworkDoor
 from greenai.adapters.ledger import FileLedger
 from greenai.adapters.runs import RunDirectories
-from greenai.adapters.store import SqliteArchive
+from greenai.adapters.store.archive import SqliteArchive
 from greenai.adapters.turns import Turns
 from greenai.config import Settings
 from greenai.engine import foresight

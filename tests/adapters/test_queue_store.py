@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.queue_world import HOUR, NOON, moved, next_events, submission, submissions
 
-from greenai.adapters.store import DurableQueue
+from greenai.adapters.store.queue import DurableQueue
 from greenai.errors import StoreError, UnknownJob
 from greenai.model.plan import Window
 from greenai.model.queue import Ended, Entry, Held, JobEvent, Queued, Running, Waiting, Wished, after
@@ -278,7 +278,7 @@ SUBMITTER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from greenai.adapters.store import DurableQueue
+from greenai.adapters.store.queue import DurableQueue
 from tests.queue_world import NOON, submission
 queue = DurableQueue(Path(sys.argv[1]), wait_s=60)
 while True:
@@ -308,7 +308,7 @@ def test_what_was_acknowledged_survives_sigkill(home):
 CLAIMER = """
 import sys
 from pathlib import Path
-from greenai.adapters.store import DurableQueue
+from greenai.adapters.store.queue import DurableQueue
 from greenai.model.queue import Running
 from tests.queue_world import NOON, moved
 queue = DurableQueue(Path(sys.argv[1]), wait_s=60)

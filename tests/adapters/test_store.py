@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.adapters.making import NOW, payload, query
 
-from greenai.adapters.store import SqliteArchive
+from greenai.adapters.store.archive import SqliteArchive
 from greenai.errors import EvidenceDamaged, StoreError
 
 HOUR = timedelta(hours=1)
@@ -143,7 +143,7 @@ def test_every_body_comes_back_byte_for_byte(body):
 WRITER = """
 import sys
 from pathlib import Path
-from greenai.adapters.store import SqliteArchive
+from greenai.adapters.store.archive import SqliteArchive
 from tests.adapters.making import payload, query
 archive = SqliteArchive(Path(sys.argv[1]), wait_s=60)
 for number in range(int(sys.argv[3])):
@@ -265,7 +265,7 @@ def test_a_home_that_is_a_file(tmp_path):
 FULL = """
 import resource, sys
 from pathlib import Path
-from greenai.adapters.store import SqliteArchive
+from greenai.adapters.store.archive import SqliteArchive
 from greenai.errors import StoreError
 from tests.adapters.making import payload, query
 import os

@@ -16,7 +16,7 @@ from tests.cli.test_backtest import sky, written
 from tests.cli.test_schemas import check
 from tests.forecasting_world import grid, series
 
-from greenai.adapters.store import SqliteArchive
+from greenai.adapters.store.archive import SqliteArchive
 from greenai.logic import forecasting
 from greenai.logic.foreseeing import payload_of
 from greenai.model.intensity import OwnForecast, Payload, Query

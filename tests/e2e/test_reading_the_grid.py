@@ -11,7 +11,7 @@ from greenai.adapters.door import SchemeDoor
 from greenai.adapters.files import FileDoor
 from greenai.adapters.http import NetworkDoor
 from greenai.adapters.providers import annual, climatology, uk
-from greenai.adapters.store import SqliteArchive
+from greenai.adapters.store.archive import SqliteArchive
 from greenai.engine.read import Sources, read_intensity, reparse
 from greenai.errors import ProviderError
 from greenai.model.intensity import Access, Query

@@ -1,6 +1,1 @@
-"""The SQLite door: the archive of every answer read, and the queue of jobs."""
-
-from greenai.adapters.store.archive import SqliteArchive
-from greenai.adapters.store.queue import DurableQueue
-
-__all__ = ["DurableQueue", "SqliteArchive"]
+"""The SQLite door: `archive` of every answer read, and `queue` of jobs. Each is imported by itself: the queue needs no numpy."""
