@@ -293,8 +293,14 @@ def test_a_history_file_is_forecast_from():
     assert reading.own.method == "blend(meter,lpr)"
     assert reading.own.note.startswith("100 days of history")
     assert any(here.archive.payload(sha256).url == FILE.url for sha256 in reading.own.input_sha256s)
+    assert foresee(here.query(), sources=here.sources).series.values.tolist() == reading.series.values.tolist()
+    here.restarted()
+    assert foresee(here.query(), sources=replace(here.sources, archive=None)).own.method == "blend(meter,lpr)"
+    here.restarted()
+    here.archive.failure = StoreError("the disk is full")
+    assert "the disk is full" in foresee(here.query(), sources=here.sources).fallback_reason
     unlike = replace(whole, step=timedelta(minutes=30))
-    here.foresight = replace(here.foresight, kept={}, read_file=lambda _payload, _zone: (unlike,))
+    here.foresight = replace(here.foresight, kept={}, read_file=lambda _payload, _zone: (unlike, unlike))
     assert "cannot make one history of different step" in foresee(here.query(), sources=here.sources).fallback_reason
 
 
@@ -402,6 +408,33 @@ def test_a_service_whose_hours_we_do_not_forecast_moves_nothing():
     elsewhere = series(np.full(5, 90.0), start_at=NOW + timedelta(days=30))
     weights = Weights(by_lead_share=np.full(24, 0.5), taught=0)
     assert mixed(own, elsewhere, weights) is own
+
+
+def revised(here: Grid, factor: float, *, days: int, when) -> None:
+    """An archived answer that says other values of the last days than the grid has."""
+    query = replace(here.query(), start_at=when - timedelta(days=days), end_at=when, now_at=when, purpose="observed")
+    first_at = query.start_at.replace(minute=0)
+    hours = [at for at in (first_at + HOUR * number for number in range(days * 24)) if at >= here.first_at]
+    points = [(at.isoformat(), here.at(at) * factor) for at in hours]
+    body = json.dumps({"kind": "observed", "points": points}).encode()
+    payload = Payload(url="https://grid.invalid/observed", body=body, sha256=f"{factor}", fetched_at=when)
+    here.archive.keep("meter", query, (payload,))
+
+
+def test_what_was_read_later_counts_where_answers_overlap():
+    here = world()
+    here.down = True
+    revised(here, 7.0, days=1200, when=NOW - timedelta(days=2))
+    revised(here, 1.0, days=30, when=NOW - timedelta(hours=1))
+    revised(here, 5.0, days=90, when=NOW - timedelta(days=1))
+    alone = replace(here.sources, network=False, foresight=Foresight(forecaster="seasonal", make=lambda past, _h: last_of(past)))
+    reading = foresee(here.query(), sources=alone)
+    assert (reading.series.values < 5 * here.values.min()).all()
+
+
+def last_of(past):
+    """The last day of the past, said again."""
+    return replace(past.like, start_at=NOW.replace(minute=0), values=past.values_g_per_kwh[-24:][::-1], kind="forecast")
 
 
 def test_a_damaged_record_is_refused():

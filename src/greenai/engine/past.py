@@ -181,13 +181,16 @@ def _read_archive(provider: Provider, query: Query, sources: Sources, found: _Fo
     if archive is None:
         return
     seen: list[Span] = []
+    answers: list[_Found] = []
     for asked, payloads in archive.answers(provider.name, query.zone, "observed", query.now_at):
         # What was read later says all that an earlier answer says of the same time.
         if asked.end_at > from_at and missing(seen, max(asked.start_at, from_at), asked.end_at):
-            found.add(_found_in(provider, asked, payloads))
+            answers.append(_found_in(provider, asked, payloads))
             seen.append((asked.start_at, asked.end_at))
         if not missing(seen, from_at, query.now_at - REVISED):
-            return
+            break
+    for answer in reversed(answers):
+        found.add(answer)
 
 
 def _found_in(provider: Provider, asked: Query, payloads: Sequence[Payload]) -> _Found:
