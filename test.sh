@@ -31,11 +31,11 @@ step() { # step NAME COMMAND...: run it and say how long it took; a failure anyw
 
 untested() { UNTESTED+=("$1"); printf '\n!!! NOT TESTED HERE: %s\n' "$1"; }
 
-extra() { # extra NAME WHAT: a heavy optional part, added to the environment; its tests skip themselves without it
+extra() { # extra NAME WHAT OPTION...: a heavy optional part, added to the environment; its tests skip themselves without it
   local lock="requirements-$1.lock" stamp=".venv-dev/greenai-$1" key
   key="$(sha256sum "$lock" | cut -c1-32)"
   [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
-  if install_lock "$lock"; then printf '%s' "$key" >"$stamp"; else untested "$2: $lock could not be installed"; fi
+  if install "${@:3}" --require-hashes -r "$lock"; then printf '%s' "$key" >"$stamp"; else untested "$2: $lock could not be installed"; fi
 }
 
 torch_at_hand() { # several GB from a registry, so only a wheel that pip finds without one (PIP_FIND_LINKS) is taken
@@ -45,6 +45,14 @@ torch_at_hand() { # several GB from a registry, so only a wheel that pip finds w
     install_lock requirements-torch.lock
   else
     untested "green training with PyTorch: no wheel at hand (to test it: $PY -m pip install torch)"
+  fi
+}
+
+frameworks() { # their lock leaves PyTorch out, so it is taken as it is, without asking what else they would like
+  if "$PY" -c 'import torch' 2>/dev/null; then
+    extra frameworks "pausing in Hugging Face, Accelerate, Lightning, Keras and XGBoost" --no-deps
+  else
+    untested "pausing in PyTorch, Hugging Face, Accelerate, Lightning and Keras: they need PyTorch"
   fi
 }
 
@@ -81,6 +89,7 @@ export PATH="$PWD/.venv-dev/bin:$PATH"
 step "extra: codecarbon" extra codecarbon "the CodeCarbon adapter against the real library"
 step "extra: train" extra train "green training and its reports"
 step "extra: torch" torch_at_hand
+step "extra: frameworks" frameworks
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
 step "mypy" mypy

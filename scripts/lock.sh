@@ -11,3 +11,7 @@ lock "$@" pyproject.toml --extra codecarbon --constraint requirements-dev.lock -
 lock "$@" pyproject.toml --extra train --extra report --constraint requirements-dev.lock \
   --constraint requirements-codecarbon.lock --output-file requirements-train.lock
 lock "$@" pyproject.toml --group torch-needs --constraint requirements-dev.lock --output-file requirements-torch.lock
+# The frameworks pull in PyTorch with gigabytes of CUDA: left out, its own wheel is taken from where it lies (test.sh).
+lock "$@" pyproject.toml --group frameworks --override <(printf 'torch ; python_version < "3"\n') \
+  --constraint requirements-dev.lock --constraint requirements-train.lock --constraint requirements-torch.lock \
+  --output-file requirements-frameworks.lock

@@ -1,0 +1,80 @@
+"""Plain PyTorch resumes to the bit: from the middle of an epoch, from its first and its last step."""
+
+from __future__ import annotations
+
+import pytest
+from tests.integrations.harness import Runner, needs
+
+from greenai.errors import InputError
+from greenai.integrations.torch import SkipBatches, capture, restore
+
+pytestmark = needs("torch")
+
+
+@pytest.fixture
+def runner(tmp_path):
+    return Runner("plain_torch.py", "torch,numpy", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pauses"),
+    [(("own-generator",), (1, 13)), ((), (10, 29)), (("own-generator", "workers"), (4, 25)), (("workers",), (3, 18))],
+    ids=lambda value: "-".join(map(str, value)) or "plain",
+)
+def test_it_resumes_to_the_bit(arguments, pauses, runner):
+    runner.check_exact(*arguments, pauses=pauses)
+
+
+def test_ranks_stop_at_the_same_step_when_one_is_asked(tmp_path):
+    legs = Runner("ranks.py", "torch,numpy", tmp_path).check_exact(pauses=(2, 4))
+    assert sorted(file.name for file in (tmp_path / "paused" / "checkpoint").iterdir()) == ["torch-0-of-2.pt", "torch-1-of-2.pt"]
+    assert [leg.steps for leg in legs] == [[1, 2], [3, 4], [5, 6]]
+
+
+@pytest.fixture
+def directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("GREENAI_CHECKPOINT_DIR", str(tmp_path))
+    return tmp_path
+
+
+class Holds:
+    """Something with a state."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def state_dict(self):
+        return self.state
+
+    def load_state_dict(self, state):
+        self.state = state
+
+
+def test_a_state_that_could_not_be_read_back_is_refused_and_the_checkpoint_before_kept(directory):
+    capture({"part": Holds({"loss": 1.5})}, epoch=2)
+    with pytest.raises(InputError, match="not plain data or tensors"):
+        capture({"part": Holds({"loss": Holds(1)})}, epoch=3)
+    part = Holds({})
+    assert restore({"part": part}) == 2
+    assert part.state == {"loss": 1.5}
+    assert [file.name for file in directory.iterdir()] == ["torch.pt"]
+
+
+def test_a_checkpoint_of_other_parts_is_refused(directory):
+    capture({"model": Holds({})}, epoch=2)
+    with pytest.raises(InputError, match="the checkpoint holds model, not what is asked for"):
+        restore({"net": Holds({})})
+
+
+def test_between_epochs_nothing_is_skipped(directory):
+    batches = SkipBatches([[0], [1], [2]])
+    assert len(batches) == 3
+    assert list(batches.of(batches)) == [[0], [1], [2]]
+    capture({}, batches, epoch=1)
+    again = SkipBatches([[0], [1], [2]])
+    assert restore({}, again) == 1
+    assert list(again.of(again)) == [[0], [1], [2]]
+
+
+def test_without_a_checkpoint_it_begins_at_the_beginning():
+    assert restore({"part": Holds({})}) == 0
