@@ -84,6 +84,7 @@ def test_a_good_machine_is_ready(look: Look) -> None:
         "time zone": "ok",
         "zone": "ok",
         "grid": "ok",
+        "forecasts": "ok",
         "store": "ok",
         "clock": "ok",
         "disk": "ok",
