@@ -169,8 +169,11 @@ class JobQueue(Protocol):
         """
         ...
 
-    def append(self, events: Sequence[JobEvent]) -> tuple[bool, ...]:
-        """Write events durably, in one go; False for each that no longer follows (another process was quicker): not written."""
+    def append(self, events: Sequence[JobEvent], *, holder: str = "") -> tuple[bool, ...]:
+        """Write events durably, in one go; False for each that no longer follows (another process was quicker): not written.
+
+        With a `holder` none is written unless the lease is that holder's at that moment.
+        """
         ...
 
     def unfinished(self) -> tuple[Entry, ...]:

@@ -14,10 +14,12 @@ from dataclasses import replace
 from greenai.adapters.executors._run_files import CLAIM_WITHIN_S, RunFiles
 from greenai.adapters.executors.pausable import PausableExecutor
 from greenai.config import Settings
+from greenai.engine.doors import Write
 from greenai.engine.run import RunRequest, run_job
 from greenai.errors import GreenaiError
 from greenai.model.job import Constraints, Job
 from greenai.model.queue import Task
+from greenai.ports import Metering
 from greenai.wiring import facts_of, open_doors, policy_named, run_environment, settings_with
 
 USAGE = 2
@@ -39,31 +41,30 @@ def main(arguments: list[str]) -> int:
 
 def run_leg(files: RunFiles, task: Task, settings: Settings) -> int:
     """Run one leg unless somebody has begun it; a command that could not be started may be tried again."""
+    executor = PausableExecutor(files, cwd=task.cwd, way=task.pause_way, grace=task.grace, ended=files.end)
+    # Before anybody can know of this process: a signal that came earlier would end it, and the run be lost.
+    executor.listen()
     lock = files.lock(within_s=CLAIM_WITHIN_S)
     if lock is None or not files.begin():
         return 0
     try:
-        for warning in run_task(files, task, replace(settings, zone=task.zone)):
+        for warning in run_task(files, task, replace(settings, zone=task.zone), executor):
             sys.stderr.write(f"{warning}\n")
     except GreenaiError as error:
-        if files.exited() is not None:
-            sys.stderr.write(f"{error}\n")
-        else:
-            files.write("trouble", f"{error}\n")
-            files.drop("begun.json")
+        sys.stderr.write(f"{error}\n")
+        if not executor.started:
+            files.give_back(f"{error}\n")
     finally:
         os.close(lock)
     return 0
 
 
-def run_task(files: RunFiles, task: Task, settings: Settings) -> tuple[str, ...]:
+def run_task(files: RunFiles, task: Task, settings: Settings, executor: PausableExecutor) -> tuple[str, ...]:
     """Run one leg of a queued job, metered, to its end; what went wrong beside it.
 
     Raises:
-        GreenaiError: the command was not started; or, where its end is written down, its evidence could not be.
+        GreenaiError: the command was not started; or it was, and something that should have been kept was not.
     """
-    executor = PausableExecutor(files, cwd=task.cwd, way=task.pause_way, grace=task.grace, ended=files.end)
-    executor.listen()
     job = leg_of(task)
     facts = facts_of(job, settings, unit=("run", 1.0), labels=job.labels, deferrable=task.latest_start_at is not None)
     request = RunRequest(
@@ -73,8 +74,15 @@ def run_task(files: RunFiles, task: Task, settings: Settings) -> tuple[str, ...]
         waits=False,
         environment={**run_environment(job), **leg_environment(files, task)},
     )
-    doors = replace(open_doors(settings, adopts=True), executor=executor)
-    return run_job(request, doors).warnings
+    known = open_doors(settings, adopts=True)
+
+    def metering(write: Write) -> Metering:
+        made = known.metering(write)
+        # Samples end where standing still begins and ends: what was drawn meanwhile is then known, not shared out.
+        executor.at_edge = made.mark
+        return made
+
+    return run_job(request, replace(known, executor=executor, metering=metering)).warnings
 
 
 def leg_of(task: Task) -> Job:

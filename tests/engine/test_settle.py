@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.engine.scenario import Scenario, grid
+from tests.engine.scenario import START, Scenario, grid
 
 from greenai.engine.run import run_job
 from greenai.engine.settle import SettleReport, settle_all
 from greenai.errors import StoreError
+from greenai.model.plan import Window
 
 DIRTY, CLEAN = 400.0, 100.0
 CLEAN_AT_NOON = [DIRTY] * 6 + [CLEAN] * 4 + [DIRTY] * 38
@@ -207,3 +208,16 @@ def test_trouble_with_the_ledger_while_completing_is_reported() -> None:
         settle_all(scene.doors)
     scene.ledger.failure = None
     assert settle_all(scene.doors).recovered == ("run-1",)
+
+
+def test_a_crash_before_the_evidence_keeps_when_the_command_stood_still() -> None:
+    scene = Scenario(CLEAN_AT_NOON, hours=2)
+    scene.executor.standing = (Window(start_at=START + timedelta(hours=3.5), end_at=START + timedelta(hours=4)),)
+    _kill_at_append(scene, 4, after=False)
+    with pytest.raises(Killed):
+        run_job(scene.request(), scene.doors)
+    _next_process(scene)
+    settle_all(scene.doors)
+    spans = [{"start_at": "2026-11-24T12:30:00Z", "end_at": "2026-11-24T13:00:00Z"}]
+    assert [record.payload["frozen"] for record in scene.ledger.written if record.type == "run_ended"] == [spans]
+    assert scene.ledger.written[-1].payload["inputs"]["frozen"] == spans

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.engine.scenario import LIST, Scenario
 from tests.evidence_world import (
     DIRTY_THEN_CLEAN,
     GRID,
@@ -19,16 +20,20 @@ from tests.evidence_world import (
     payload,
     priced,
     reading,
+    series,
     trace,
 )
 
 from greenai.adapters.ledger import FileLedger
 from greenai.adapters.runs import RunDirectories
+from greenai.engine.run import run_job
 from greenai.engine.verify import verify, verify_csv
 from greenai.logic.evidence_rows import evidence_row
 from greenai.logic.evidencing import evidence_document, facts_from_document
 from greenai.logic.spool import trace_of
 from greenai.model.evidence import canonical, next_record, record_line, sha256_of
+from greenai.model.plan import Window
+from greenai.model.series import Source
 from greenai.model.units import parse_iso_utc
 from greenai.testing.fakes import FakeArchive
 
@@ -427,3 +432,55 @@ def test_labels_learned_during_the_run_are_stated_by_its_end(books):
     assert "labels.quality_metric_value is '0.3', run_ended says '0.2'" in books.problems[0]
     books.rewrite(rows_with({"phase": "measure"}, learned, learned))
     assert "labels.phase is 'run', run_started says 'measure'" in books.problems[0]
+
+
+def frozen_books(tmp_path):
+    """A ledger of one run that stood still for a while, as the engine writes it."""
+    scene = Scenario([400.0] * 6 + [100.0] * 42, hours=2)
+    scene.publish([400.0] * 6 + [100.0] * 42)
+    scene.executor.standing = (Window(start_at=START + 3.5 * HOUR, end_at=START + 4 * HOUR),)
+    run_job(scene.request(), scene.doors)
+    return scene
+
+
+def verified(scene):
+    return verify(scene.ledger, scene.runs, scene.archive, (LIST,)).problems
+
+
+def test_a_run_that_stood_still_recomputes(tmp_path):
+    scene = frozen_books(tmp_path)
+    document = scene.ledger.written[-1].payload
+    assert document["inputs"]["frozen"] == [{"start_at": "2026-11-24T12:30:00Z", "end_at": "2026-11-24T13:00:00Z"}]
+    assert document["counterfactual_g"] == pytest.approx(0.15 * 400), "the half hour is not in it"
+    assert document["actual_g"] == pytest.approx(0.2 * 100)
+    assert verified(scene) == ()
+
+
+@pytest.mark.parametrize("spans", [None, [{"start_at": "2026-11-24T12:30:00Z", "end_at": "2026-11-24T13:30:00Z"}]])
+def test_evidence_that_hides_or_stretches_a_frozen_span_is_named(tmp_path, spans):
+    """With its numbers made anew to fit: the row of the end still says when it stood still."""
+    scene = frozen_books(tmp_path)
+    last = scene.ledger.written.pop()
+    forged = copy.deepcopy(dict(last.payload))
+    del forged["inputs"]["frozen"]
+    if spans is not None:
+        forged["inputs"]["frozen"] = spans
+    answer = scene.archive.kept[-1]
+    source = Source(provider="list", url="https://grid.invalid/observed", fetched_at=START, payload_sha256="0" * 64)
+    observed = series([400.0] * 6 + [100.0] * 42, kind="observed", source=source)
+    read = replace(reading(observed), payloads=answer[2], query=answer[1])
+    known = facts_from_document(forged)
+    body = scene.runs.body("run-1")
+    forged = {**evidence_document(known, trace_of(body), read), "inputs": {**last.payload["inputs"], **forged["inputs"]}}
+    if spans is None:
+        del forged["inputs"]["frozen"]
+    scene.ledger.append("evidence", forged, START + 24 * HOUR)
+    assert any("frozen" in problem and "run_ended says" in problem for problem in verified(scene))
+
+
+def test_evidence_that_invents_a_frozen_span_is_named(books):
+    def invent(written):
+        written["inputs"]["frozen"] = [{"start_at": "2026-11-24T14:05:00Z", "end_at": "2026-11-24T14:10:00Z"}]
+
+    books.forge(2, invent)
+    assert any("frozen is" in problem and "run_ended says []" in problem for problem in books.problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +14,9 @@ from tests.evidence_world import HOUR, SERVER, START, meter, series, trace
 from greenai.logic.accounting import account, compare
 from greenai.logic.attributing import job_energy_j
 from greenai.logic.evidence_rows import decimal
-from greenai.logic.spreading import slot_kwh, spans_of
+from greenai.logic.spreading import slot_kwh, spans_of, without
 from greenai.model.footprint import Estimate
+from greenai.model.plan import Window
 from greenai.model.units import J_PER_KWH, kwh_from_j
 from greenai.model.zone import Place
 
@@ -102,6 +104,55 @@ def test_intervals_hold_their_values_and_arms_differ_by_the_saving(power_w, step
         assert known.low <= known.value <= known.high
     scale = abs(found.counterfactual_g.value) + abs(found.actual_g.value)
     assert found.counterfactual_g.value - found.actual_g.value == pytest.approx(found.saving_g.value, abs=1e-9 + 1e-12 * scale)
+
+
+@st.composite
+def standing(draw):
+    """Spans in the first hours of a run, in order and apart."""
+    edges = sorted(draw(st.lists(st.integers(0, 20_000), max_size=8, unique=True)))
+    return tuple(
+        Window(start_at=START + timedelta(seconds=begins), end_at=START + timedelta(seconds=ends))
+        for begins, ends in zip(edges[::2], edges[1::2], strict=False)
+    )
+
+
+@given(WATTS, SECONDS, standing(), standing(), GRIDS)
+def test_standing_still_is_cut_out_and_nothing_else(power_w, step_s, first, second, values):
+    """Conservation: what is left and what was cut is the whole; cutting twice is cutting both; order and length are kept."""
+    run = spans_of(trace(power_w=power_w, step_s=step_s))
+    work = without(run, first)
+    outside_s = run.length_s - sum(
+        max(0.0, min((span.end_at - START).total_seconds(), run.length_s) - (span.start_at - START).total_seconds())
+        for span in first
+    )
+    assert work.length_s == pytest.approx(outside_s, abs=1e-6)
+    assert (work.job_j >= 0).all()
+    assert (work.job_j <= run.job_j * (1 + 1e-12)).all()
+    at_power_j = np.array(power_w) * (work.end_s - work.start_s)
+    assert work.job_j == pytest.approx(at_power_j, rel=1e-6, abs=1e-6), "power is constant within an interval"
+    assert (work.start_s[1:] >= work.start_s[:-1]).all()
+    both = without(run, (*first, *second))
+    assert both.job_j.sum() <= work.job_j.sum() * (1 + 1e-9)
+    assert slot_kwh(work, grid(values), START).sum() * J_PER_KWH == pytest.approx(work.job_j.sum(), rel=1e-9, abs=1e-9)
+
+
+@given(WATTS, SECONDS, DELAYS, GRIDS, PLACES, st.floats(0, 2000))
+def test_no_frozen_spans_change_no_bit(power_w, step_s, delay, values, place, hold_w):
+    run = trace(start_at=START + delay, power_w=power_w, step_s=step_s)
+    limits = {"runnable_at": START, "latest_start_at": START + HOUR, "hold_w": hold_w, "embodied": SERVER}
+    assert compare(run, grid(values), place, **limits, frozen=()) == compare(run, grid(values), place, **limits)
+
+
+@given(WATTS, SECONDS, standing(), GRIDS, PLACES)
+def test_arms_differ_by_the_saving_also_of_a_frozen_run(power_w, step_s, frozen, values, place):
+    run, known = trace(power_w=power_w, step_s=step_s), grid(values)
+    found = compare(run, known, place, runnable_at=START, latest_start_at=None, embodied=SERVER, frozen=frozen)
+    assert found.saving_g.low <= found.saving_g.value <= found.saving_g.high
+    scale = abs(found.counterfactual_g.value) + abs(found.actual_g.value)
+    assert found.counterfactual_g.value - found.actual_g.value == pytest.approx(found.saving_g.value, abs=1e-9 + 1e-12 * scale)
+    work_j = without(spans_of(run), frozen).job_j.sum()
+    flat = compare(run, grid([100.0]), place, runnable_at=START, latest_start_at=None, frozen=frozen)
+    assert flat.counterfactual_g.value == pytest.approx(work_j / J_PER_KWH * 100 * place.pue, rel=1e-9, abs=1e-12)
 
 
 @given(st.floats(1e-12, 1e12))

@@ -20,12 +20,14 @@ from greenai.engine.wait import Choice, wait_for_start
 from greenai.errors import GreenaiError, StoreError
 from greenai.logic.deciding import Policy, decision_document
 from greenai.logic.evidencing import evidence_document, facts_document
+from greenai.logic.facts_documents import frozen_document
 from greenai.logic.masking import masked
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
 from greenai.model.evidence import Record, RecordType, RunFacts, record_from_line, record_line, sha256_of
 from greenai.model.intensity import Reading
 from greenai.model.job import Job
+from greenai.model.plan import Window
 from greenai.model.units import iso_utc
 from greenai.ports import Metering, RunSpool
 
@@ -157,7 +159,7 @@ def _execute(
     doors.tell(started(facts))
     metering.start()
     try:
-        exit_code = _launch_and_wait(facts, request, doors, metering)
+        exit_code, frozen = _launch_and_wait(facts, request, doors, metering)
     except GreenaiError as error:
         journal.try_write("interrupted", {"phase": "launching", "reason": str(error)})
         raise
@@ -165,13 +167,14 @@ def _execute(
         trace = metering.stop()
     ended_at = doors.clock.now()
     doors.tell(Ended(run_id=facts.run_id, exit_code=exit_code, ended_at=ended_at))
-    return replace(facts, ended_at=ended_at, exit_code=exit_code), trace
+    return replace(facts, ended_at=ended_at, exit_code=exit_code, frozen=frozen), trace
 
 
-def _launch_and_wait(facts: RunFacts, request: RunRequest, doors: Doors, metering: Metering) -> int:
+def _launch_and_wait(facts: RunFacts, request: RunRequest, doors: Doors, metering: Metering) -> tuple[int, tuple[Window, ...]]:
+    """The command's exit code, and the spans in which it stood still."""
     handle = doors.executor.launch(facts.command, facts.run_id, request.environment)
     metering.watch(doors.executor.pid(handle))
-    return doors.executor.wait(handle)
+    return doors.executor.wait(handle), doors.executor.frozen(handle)
 
 
 def complete(
@@ -218,11 +221,12 @@ def shown(record: Record) -> dict[str, Any]:
 
 
 def run_ended_document(facts: RunFacts, trace: EnergyTrace) -> dict[str, Any]:
-    """The payload of run_ended: when and how the command ended, its samples, and its labels, some known only now."""
+    """The payload of run_ended: how the command ended, its samples, labels known only now, and when it stood still."""
     return {
         "ended_at": iso_utc(facts.ended_at) if facts.ended_at else None,
         "exit_code": facts.exit_code,
         "samples_sha256": facts.samples_sha256,
         "intervals": len(trace.intervals),
         "labels": facts_document(facts)["labels"],
+        **frozen_document(facts.frozen),
     }

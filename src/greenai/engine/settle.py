@@ -15,6 +15,7 @@ from greenai.engine.doors import Doors
 from greenai.engine.price import observed_over
 from greenai.engine.run import Journal, as_read, complete, shown
 from greenai.logic.evidencing import evidence_document, facts_from_document
+from greenai.logic.facts_documents import frozen_from_document
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
 from greenai.model.evidence import Record, RunFacts
@@ -119,7 +120,13 @@ def _ended(facts: RunFacts, run: RunHistory, trace: EnergyTrace) -> RunFacts:
     if ended is not None:
         said = ended.payload
         labels = said.get("labels", facts.labels)
-        return replace(facts, ended_at=parse_iso_utc(said["ended_at"]), exit_code=said["exit_code"], labels=labels)
+        return replace(
+            facts,
+            ended_at=parse_iso_utc(said["ended_at"]),
+            exit_code=said["exit_code"],
+            labels=labels,
+            frozen=frozen_from_document(said),
+        )
     last_at = trace.intervals[-1].end_at if trace.intervals else facts.started_at
     return replace(facts, ended_at=last_at, exit_code=None)
 

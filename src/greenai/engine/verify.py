@@ -151,7 +151,11 @@ def _disagreements(evidence: Record, earlier: Record) -> Iterator[str]:
     """Facts that the evidence states otherwise than the start or the end of the run."""
     flat = {**evidence.payload.get("inputs", {}), **evidence.payload}
     ended = earlier.type == "run_ended"
-    for name, stated in earlier.payload.items():
+    stated_now: dict[str, Any] = dict(earlier.payload)
+    if ended:
+        # There only where the command stood still, so that its absence states something too.
+        flat, stated_now = {"frozen": [], **flat}, {"frozen": [], **stated_now}
+    for name, stated in stated_now.items():
         if name not in flat or (not ended and name in ENDING[1:]):
             continue
         yield from (

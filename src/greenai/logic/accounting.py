@@ -3,7 +3,9 @@
 Design. A trace is first laid over the slots of the series (logic/spreading.py);
 emissions are then a sum over slots of kWh times the slot's intensity. A saving
 is the same trace laid down twice on one series, where it ran and from the first
-runnable moment. Intervals come from logic/doubting.py.
+runnable moment. What a command drew while it was frozen is in the first and not
+in the second: a job that runs at once is not frozen. Intervals come from
+logic/doubting.py.
 
 Formulas: SCI = (O + M) per R, O = E*I, M = TE*TiR/EL*RR/ToR (Green Software
 Foundation, SCI specification 1.1.0); on-site water = WUE times IT energy (The
@@ -12,7 +14,7 @@ Green Grid, WUE, 2011); facility energy = PUE times IT energy (ISO/IEC 30134-2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import fsum, inf
 
@@ -42,10 +44,12 @@ from greenai.logic.spreading import (
     reaches,
     slot_kwh,
     spans_of,
+    without,
 )
 from greenai.model.energy import QUALITY_ORDER, EnergyTrace
 from greenai.model.evidence import RunFacts
 from greenai.model.footprint import Comparison, ComponentEnergy, Embodied, Estimate, Footprint, Sci
+from greenai.model.plan import Window, total_of
 from greenai.model.series import FloatArray, IntensitySeries
 from greenai.model.units import iso_utc
 from greenai.model.zone import Place
@@ -189,11 +193,22 @@ class _Shift:
     runnable_at: datetime
     hold_w: float
     embodied: Embodied | None
+    frozen: tuple[Window, ...]
 
     @property
-    def deferred(self) -> timedelta:
-        """How long the run was held back; a start within AT_ONCE was not."""
+    def waited(self) -> timedelta:
+        """How long the start was held back; a start within AT_ONCE was not."""
         return held_back(self.runnable_at, self.run.start_at)
+
+    @property
+    def stood_still(self) -> timedelta:
+        """How long the command was frozen."""
+        return total_of(self.frozen)
+
+    @property
+    def work(self) -> Spans:
+        """The run without the spans in which it stood still."""
+        return without(self.run.spans, self.frozen)
 
     @property
     def holds(self) -> bool:
@@ -214,6 +229,11 @@ class _Shift:
         """The embodied share of hardware reserved for so long."""
         return self.embodied.over(held.total_seconds()) if self.embodied and self.holds else NOTHING
 
+    @property
+    def frozen_made(self) -> Estimate:
+        """The embodied share of the time in which the command stood still and kept its memory."""
+        return self.embodied.over(self.stood_still.total_seconds()) if self.embodied and self.frozen else NOTHING
+
 
 def compare(
     trace: EnergyTrace,
@@ -224,15 +244,26 @@ def compare(
     latest_start_at: datetime | None,
     hold_w: float = 0.0,
     embodied: Embodied | None = None,
+    frozen: tuple[Window, ...] = (),
 ) -> Comparison:
     """The run against the same samples at the first runnable moment, and against a random start in the slack.
 
     `hold_w` is what reserved hardware drew from `runnable_at` to the start; its
     energy, at each slot's intensity, and its share of `embodied` are charged to
-    the actual run. The job's own embodied share is the same in both arms and left
-    out. Raises SeriesGap when the series does not cover the run itself.
+    the actual run. So is the share of `embodied` over the `frozen` spans, whose
+    energy the other arms do not have; of the job's own embodied emissions the rest
+    is the same in all arms and left out. Raises SeriesGap when the series does not
+    cover the run itself.
     """
-    shift = _Shift(run=measured(trace), series=series, place=place, runnable_at=runnable_at, hold_w=hold_w, embodied=embodied)
+    shift = _Shift(
+        run=measured(trace),
+        series=series,
+        place=place,
+        runnable_at=runnable_at,
+        hold_w=hold_w,
+        embodied=embodied,
+        frozen=frozen,
+    )
     return _compared(shift, latest_start_at)
 
 
@@ -245,6 +276,7 @@ def comparison_of(run: Measured, series: IntensitySeries, facts: RunFacts) -> Co
         runnable_at=facts.runnable_at,
         hold_w=facts.hold_w,
         embodied=facts.embodied,
+        frozen=facts.frozen,
     )
     return _compared(shift, facts.latest_start_at)
 
@@ -255,15 +287,20 @@ def _compared(shift: _Shift, latest_start_at: datetime | None) -> Comparison:
     hold = _hold(shift)
     ran_kwh = slot_kwh(run.spans, series, run.start_at)
     ran = shift.priced(ran_kwh)
+    worked_kwh = slot_kwh(replace(run.spans, job_j=shift.work.job_j), series, run.start_at)
+    stood = shift.priced(ran_kwh - worked_kwh) if shift.frozen else NOTHING
     moved_kwh = _counterfactual_kwh(shift)
     moved = shift.priced(moved_kwh) if moved_kwh is not None else None
     saving = None
     if moved_kwh is not None and moved is not None and hold is not None:
-        differences_g = (moved_kwh - ran_kwh) * series.values * shift.place.pue
+        differences_g = (moved_kwh - worked_kwh) * series.values * shift.place.pue
         scale = combined([ratios_of(run.it_kwh), pue_ratios(shift.place)])
-        saving = minus(saving_estimate(moved.value - ran.value, differences_g, kind=series.kind, scale=scale), hold)
+        gain_g = moved.value - (ran.value - stood.value)
+        shifted = saving_estimate(gain_g, differences_g, kind=series.kind, scale=scale)
+        # What was drawn while it stood still is in one arm only, so its error does not cancel as that of the work does.
+        saving = minus(minus(shifted, stood), hold)
     return Comparison(
-        deferred=shift.deferred,
+        deferred=shift.waited + shift.stood_still,
         actual_g=ran.plus(hold) if hold is not None else None,
         counterfactual_g=moved,
         saving_g=saving,
@@ -274,20 +311,20 @@ def _compared(shift: _Shift, latest_start_at: datetime | None) -> Comparison:
 
 def _counterfactual_kwh(shift: _Shift) -> FloatArray | None:
     """The run's energy by slot had it started when it could; None where the series does not reach."""
-    start_at = shift.runnable_at if shift.deferred else shift.run.start_at
-    spans = shift.run.spans
+    start_at = shift.runnable_at if shift.waited else shift.run.start_at
+    spans = shift.work
     return slot_kwh(spans, shift.series, start_at) if reaches(shift.series, spans, start_at) else None
 
 
 def _hold(shift: _Shift) -> Estimate | None:
-    """What the reserved hardware cost while the job waited; None where the series does not reach back."""
-    if not shift.holds or not shift.deferred:
-        return NOTHING
+    """What the reserved hardware cost while the job waited or stood still; None where the series does not reach back."""
+    if not shift.holds or not shift.waited:
+        return shift.frozen_made
     start_at, end_at = shift.runnable_at, shift.run.start_at
     if not shift.series.covers(start_at, end_at):
         return None
     grid_g = grams(constant_kwh(shift.hold_w, shift.series, start_at, end_at), shift.series)
-    return estimate(grid_g * shift.place.pue, combined(shift.errors)).plus(shift.held_made(shift.deferred))
+    return estimate(grid_g * shift.place.pue, combined(shift.errors)).plus(shift.held_made(shift.waited)).plus(shift.frozen_made)
 
 
 def _random_start_g(shift: _Shift, latest_start_at: datetime | None) -> float | None:
@@ -295,9 +332,10 @@ def _random_start_g(shift: _Shift, latest_start_at: datetime | None) -> float | 
     first_at = shift.runnable_at
     if latest_start_at is None or latest_start_at < first_at:
         return None
-    if not (reaches(shift.series, shift.run.spans, first_at) and reaches(shift.series, shift.run.spans, latest_start_at)):
+    work = shift.work
+    if not (reaches(shift.series, work, first_at) and reaches(shift.series, work, latest_start_at)):
         return None
-    run_g = mean_g_over_starts(shift.run.spans, shift.series, first_at, latest_start_at)
+    run_g = mean_g_over_starts(work, shift.series, first_at, latest_start_at)
     hold_g = mean_waiting_g_per_kw(shift.series, first_at, latest_start_at) * shift.hold_w / 1000
     made_g = shift.held_made((latest_start_at - first_at) / 2).value
     return (run_g + hold_g) * shift.place.pue + made_g

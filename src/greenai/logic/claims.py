@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from greenai.model.energy import Quality
 from greenai.model.footprint import Estimate
+from greenai.model.queue import PAUSED_EXIT_CODE
 from greenai.model.series import IntensitySeries
 
 CLAIMABLE = "claimable"
@@ -64,6 +65,8 @@ def relative_only(quality: Quality | None) -> bool:
 def _failed(case: Case) -> str | None:
     if case.exit_code is None:
         return "nobody saw how the command ended"
+    if case.exit_code == PAUSED_EXIT_CODE:
+        return "the command was paused (exit code 75): what it saved counts once a later leg has completed the job"
     return f"the command failed with exit code {case.exit_code}, and a failed run saves nothing" if case.exit_code else None
 
 

@@ -62,7 +62,8 @@ class _Case:
     def deferred(self) -> timedelta:
         if self.comparison is not None:
             return self.comparison.deferred
-        return held_back(self.facts.runnable_at, self.facts.started_at or self.facts.runnable_at)
+        waited = held_back(self.facts.runnable_at, self.facts.started_at or self.facts.runnable_at)
+        return waited + self.facts.stood_still
 
 
 def evidence_document(facts: RunFacts, trace: EnergyTrace, reading: Reading, *, settles: str | None = None) -> dict[str, Any]:
@@ -101,7 +102,8 @@ def span_to_price(facts: RunFacts) -> tuple[datetime, datetime]:
     started_at = facts.started_at or facts.runnable_at
     ended_at = facts.ended_at or started_at
     latest_at = facts.latest_start_at or started_at
-    return (min(facts.runnable_at, started_at), max(ended_at, latest_at + (ended_at - started_at)))
+    worked = ended_at - started_at - facts.stood_still
+    return (min(facts.runnable_at, started_at), max(ended_at, latest_at + worked))
 
 
 def _case(facts: RunFacts, trace: EnergyTrace, reading: Reading, settles: str | None) -> _Case:
@@ -299,6 +301,9 @@ def _notes_on_energy(case: _Case) -> Iterator[str]:
         yield "there are no energy samples: nothing is known of the energy"
     elif not case.samples_kept:
         yield "the samples could not be written: the energy cannot be recomputed"
+    if case.facts.frozen:
+        stood_s = case.facts.stood_still.total_seconds()
+        yield f"frozen for {stood_s:.0f} s in all: in what was used, not in what would have been used by a run at once"
     yield from (f"meters: {note}" for note in case.trace.notes)
     yield from (f"gap: {gap}" for gap in dict.fromkeys(case.gaps))
 

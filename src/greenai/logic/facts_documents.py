@@ -15,13 +15,17 @@ from greenai.logic.masking import masked, printable
 from greenai.model.evidence import RunFacts
 from greenai.model.footprint import Embodied, Estimate
 from greenai.model.intensity import Query, Reading
+from greenai.model.plan import Window
 from greenai.model.units import iso_utc, parse_iso_utc
 from greenai.model.zone import Place
 
 
 def facts_document(facts: RunFacts) -> dict[str, Any]:
-    """The facts as JSON types, the command without its secrets: the payload of run_started."""
-    return {
+    """The facts as JSON types, the command without its secrets: the payload of run_started.
+
+    `frozen` is there only where the command stood still.
+    """
+    document = {
         "run_id": facts.run_id,
         "command": list(masked(facts.command)),
         "runnable_at": iso_utc(facts.runnable_at),
@@ -44,6 +48,21 @@ def facts_document(facts: RunFacts) -> dict[str, Any]:
         "simulated": facts.simulated,
         "csv_path": printable(facts.csv_path),
     }
+    return {**document, **frozen_document(facts.frozen)}
+
+
+def frozen_document(frozen: tuple[Window, ...]) -> dict[str, Any]:
+    """The spans in which a command stood still, as a member of a document; none for none, as in records written before."""
+    spans = [{"start_at": iso_utc(span.start_at), "end_at": iso_utc(span.end_at)} for span in frozen]
+    return {"frozen": spans} if spans else {}
+
+
+def frozen_from_document(document: Mapping[str, Any]) -> tuple[Window, ...]:
+    """The spans out of such a document; raises what reading a document of the wrong shape raises."""
+    return tuple(
+        Window(start_at=parse_iso_utc(span["start_at"]), end_at=parse_iso_utc(span["end_at"]))
+        for span in document.get("frozen", ())
+    )
 
 
 def facts_from_document(document: Mapping[str, Any]) -> RunFacts:
@@ -71,6 +90,7 @@ def facts_from_document(document: Mapping[str, Any]) -> RunFacts:
             samples_sha256=flat["samples_sha256"],
             simulated=flat["simulated"],
             csv_path=flat["csv_path"],
+            frozen=frozen_from_document(flat),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceDamaged(f"the facts of run {document.get('run_id')} cannot be read: {error!r}") from None

@@ -8,6 +8,7 @@ gives the same bits on every machine, which is what verification rests on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import fsum
@@ -16,6 +17,7 @@ import numpy as np
 
 from greenai.logic.attributing import job_energy_j
 from greenai.model.energy import EnergyTrace
+from greenai.model.plan import Window, merged
 from greenai.model.series import FloatArray, IntensitySeries
 from greenai.model.units import J_PER_KWH, SECONDS_PER_HOUR
 
@@ -45,6 +47,33 @@ def spans_of(trace: EnergyTrace) -> Spans:
     start_s = np.array([(interval.start_at - first_at).total_seconds() for interval in trace.intervals])
     end_s = np.array([(interval.end_at - first_at).total_seconds() for interval in trace.intervals])
     return Spans(first_at=first_at, start_s=start_s, end_s=np.maximum(start_s, end_s), job_j=job_energy_j(trace))
+
+
+def without(spans: Spans, standing: Sequence[Window]) -> Spans:
+    """The run as it would have been had it never stood still: what lies in these windows is cut out, the rest closed up.
+
+    Power is constant within one interval, so an interval that was cut keeps its
+    energy by the share of its time that is left.
+    """
+    windows = merged(standing)
+    if not windows:
+        return spans
+    from_s, to_s = (
+        np.array([(getattr(window, name) - spans.first_at).total_seconds() for window in windows])
+        for name in ("start_at", "end_at")
+    )
+
+    def closed_up(moment_s: FloatArray) -> FloatArray:
+        stood_s: FloatArray = np.clip(moment_s[:, None] - from_s, 0.0, to_s - from_s).sum(axis=1)
+        return moment_s - stood_s
+
+    start_s = closed_up(spans.start_s)
+    end_s = np.maximum(start_s, closed_up(spans.end_s))
+    length_s = spans.end_s - spans.start_s
+    stands = ((spans.start_s[:, None] >= from_s) & (spans.start_s[:, None] < to_s)).any(axis=1)
+    lasts = length_s > 0
+    share = np.where(lasts, (end_s - start_s) / np.where(lasts, length_s, 1.0), np.where(stands, 0.0, 1.0))
+    return Spans(first_at=spans.first_at, start_s=start_s, end_s=end_s, job_j=spans.job_j * share)
 
 
 def reaches(series: IntensitySeries, spans: Spans, start_at: datetime) -> bool:

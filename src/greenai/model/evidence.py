@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import rfc8785
 
 from greenai.errors import EvidenceDamaged
 from greenai.model.footprint import Embodied
+from greenai.model.plan import Window, total_of
 from greenai.model.units import iso_utc
 from greenai.model.zone import Place
 
@@ -59,7 +60,8 @@ class RunFacts:
     is the limit the user gave to a threshold policy. `samples_sha256` is the hash
     of the spooled samples. `simulated` marks a run whose intensities are not those
     of its time and place, such as an hour-of-day table. `csv_path` is the evidence.csv
-    that the run was asked to add a row to, absolute; empty for none.
+    that the run was asked to add a row to, absolute; empty for none. `frozen` are the
+    spans in which the command was stopped where it stood, in order; known at the end.
     """
 
     run_id: str
@@ -82,6 +84,12 @@ class RunFacts:
     samples_sha256: str = ""
     simulated: bool = False
     csv_path: str = ""
+    frozen: tuple[Window, ...] = ()
+
+    @property
+    def stood_still(self) -> timedelta:
+        """How long the command was frozen, all spans together; spans that overlap (a clock set back) count once."""
+        return total_of(self.frozen)
 
 
 def canonical(value: Any) -> bytes:

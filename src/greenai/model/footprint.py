@@ -134,11 +134,12 @@ class Footprint:
 class Comparison:
     """The same energy samples at two times on one series: nothing else is a saving.
 
-    `actual_g` includes `hold_g`, what reserved hardware cost while the job waited.
+    `actual_g` includes `hold_g`, what reserved hardware cost while the job waited or
+    stood still. What the command drew while it was frozen is in `actual_g` alone.
     `counterfactual_g` is the run at the first runnable moment, `random_start_g`
     the mean over all admissible starts; None while the series does not reach that
-    far. `deferred` is how much later than possible the run started; zero when it
-    started at once. Losses stay negative.
+    far. `deferred` is how much later than possible the run started, and how long it
+    stood still; zero when it ran at once. Losses stay negative.
     """
 
     deferred: timedelta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -27,6 +28,22 @@ class Window:
     def duration(self) -> timedelta:
         """Length of the window."""
         return self.end_at - self.start_at
+
+
+def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """The same time as windows that are in order and apart."""
+    found: list[Window] = []
+    for window in sorted(windows, key=lambda one: one.start_at):
+        if found and window.start_at <= found[-1].end_at:
+            found[-1] = Window(start_at=found[-1].start_at, end_at=max(found[-1].end_at, window.end_at))
+        else:
+            found.append(window)
+    return tuple(found)
+
+
+def total_of(windows: Iterable[Window]) -> timedelta:
+    """How long windows last together; what two of them share counts once."""
+    return sum((window.duration for window in merged(windows)), timedelta(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

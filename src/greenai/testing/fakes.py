@@ -11,6 +11,7 @@ from greenai.logic.spool import header_line, interval_line
 from greenai.model.energy import EnergyInterval, EnergySample, EnergyTrace, MeterInfo
 from greenai.model.evidence import Head, Record, RecordType, next_record, record_line, sha256_of
 from greenai.model.intensity import Payload, Query, Request
+from greenai.model.plan import Window
 from greenai.ports import Clock
 
 Answer = bytes | str | Exception
@@ -244,7 +245,8 @@ class FakeExecutor:
 
     `launched` lists (command, run_id, env). `during` is called while the command
     runs, after half its time; what it raises comes out of `wait`. `failure` is
-    raised by `launch`.
+    raised by `launch`. `standing` are the spans in which the command is said to
+    have been frozen.
     """
 
     def __init__(
@@ -260,6 +262,7 @@ class FakeExecutor:
         self.exit_code = exit_code
         self.during = during
         self.failure: Exception | None = None
+        self.standing: tuple[Window, ...] = ()
         self.launched: list[tuple[tuple[str, ...], str, dict[str, str]]] = []
         self._handles: dict[str, str] = {}
 
@@ -286,6 +289,10 @@ class FakeExecutor:
             self.during()
         self._clock.wait_until(end_at)
         return self.exit_code
+
+    def frozen(self, handle: str) -> tuple[Window, ...]:
+        """What the test says."""
+        return self.standing
 
 
 class FakeListener:

@@ -27,6 +27,7 @@ GOOD = Case(
 LOST = [
     ({"exit_code": 3}, "the command failed with exit code 3, and a failed run saves nothing"),
     ({"exit_code": None}, "nobody saw how the command ended"),
+    ({"exit_code": 75}, "the command was paused (exit code 75): what it saved counts once a later leg has completed the job"),
     ({"simulated": True}, "the run is simulated: its intensities are not those of its time and place"),
     ({"quality": None}, "nothing is known of the energy"),
     ({"samples_kept": False}, "the samples could not be kept, so nobody can recompute the energy"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +44,28 @@ def processes_with(variable: str, value: str) -> tuple[int, ...]:
     return tuple(
         int(place.parent.name) for place in Path("/proc").glob("[0-9]*/environ") if wanted in _environment(place).split(b"\0")
     )
+
+
+def send(pid: int, number: int) -> None:
+    """Signal a process that may have gone, or that belongs to somebody else by now."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def send_to_all(leader: int, variable: str, value: str, number: int) -> None:
+    """Signal a process group, and whatever left it but still carries the variable: this process itself excepted."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+    for pid in processes_with(variable, value):
+        if pid != os.getpid() and _group_of(pid) not in {leader, None}:
+            send(pid, number)
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
 
 
 def _environment(place: Path) -> bytes:

@@ -90,6 +90,24 @@ class RunFiles:
         """Whether a file is there."""
         return self.path(name).exists()
 
+    def age_s(self, name: str) -> float | None:
+        """How long ago a file was written; None where there is none."""
+        try:
+            return time.time() - self.path(name).stat().st_mtime
+        except OSError:
+            return None
+
+    def take(self, name: str) -> str:
+        """What stands in a file, which is then gone: one that is written meanwhile is not lost. Empty where there is none."""
+        taken = f"{name}.taken"
+        try:
+            self.path(name).replace(self.path(taken))
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise StoreError(f"{self.path(name)} cannot be used: {error.strerror}", hint=REMEDY) from error
+        return (self.read(taken) or "").strip()
+
     def keep_task(self, task: Task) -> None:
         """Write the leg down, before anything is launched."""
         self.write("task.json", json.dumps(task_document(task)))
@@ -108,14 +126,24 @@ class RunFiles:
                 descriptor = os.open(self.path("begun.json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             except FileExistsError:
                 return False
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"handle": handle_of(os.getpid()), "boot_id": boot_id()}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            with self.path("exit.reserve").open("wb") as reserve:
-                reserve.write(bytes(RESERVED_BYTES))
-                os.fsync(reserve.fileno())
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    json.dump({"handle": handle_of(os.getpid()), "boot_id": boot_id()}, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                with self.path("exit.reserve").open("wb") as reserve:
+                    reserve.write(bytes(RESERVED_BYTES))
+                    os.fsync(reserve.fileno())
+            except OSError:
+                # Nothing was started: whoever tries again, once there is room, must find no claim.
+                self.path("begun.json").unlink(missing_ok=True)
+                raise
         return True
+
+    def give_back(self, why: str) -> None:
+        """Take the claim back, for a command that was not started, and say why, in the room kept for the exit code."""
+        self.drop("begun.json")
+        self._in_reserve("trouble", why.encode()[:RESERVED_BYTES])
 
     def begun(self) -> Mapping[str, Any] | None:
         """Who began: handle and boot_id; None where nobody did; empty where its writing was cut off."""
@@ -130,8 +158,10 @@ class RunFiles:
     def end(self, exited: Exited) -> None:
         """Write the exit code down, in the room kept for it."""
         document = {"exit_code": exited.exit_code, "ended_at": iso_utc(exited.ended_at), "note": exited.note}
-        body = json.dumps(document).encode()
-        with _named(self.path("exit.json")):
+        self._in_reserve("exit.json", json.dumps(document).encode())
+
+    def _in_reserve(self, name: str, body: bytes) -> None:
+        with _named(self.path(name)):
             descriptor = os.open(self.path("exit.reserve"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.write(descriptor, body)
@@ -139,7 +169,7 @@ class RunFiles:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            self.path("exit.reserve").replace(self.path("exit.json"))
+            self.path("exit.reserve").replace(self.path(name))
 
     def exited(self) -> Exited | None:
         """How it ended; None while it has not, or nobody saw it."""

@@ -22,6 +22,7 @@ from typing import Any
 
 from greenai.adapters.executors._processes import handle_of, is_alive
 from greenai.errors import GreenaiError, InputError
+from greenai.model.plan import Window
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_KEYBOARD = frozenset({signal.SIGINT, signal.SIGQUIT})
@@ -104,6 +105,10 @@ class LocalExecutor:
         code = child.wait()
         self._relay.drop(child)
         return 128 - code if code < 0 else code
+
+    def frozen(self, handle: str) -> tuple[Window, ...]:
+        """None: nobody freezes a command here."""
+        return ()
 
 
 def _refused(name: str, error: OSError) -> InputError:

@@ -7,23 +7,19 @@ a daemon that starts anew, or a second one, sees the same.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
-from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
-from greenai.adapters.executors._processes import boot_id, handle_of, is_alive, processes_with
+from greenai.adapters.executors._processes import boot_id, handle_of, is_alive, processes_with, send
 from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.executors.local import check_command
+from greenai.adapters.executors.pausable import KILL_AFTER_S, RUN_ID, WAKE
 from greenai.errors import InputError, StoreError
 from greenai.model.queue import Alive, Gone, RunState, Task, Unstarted
-
-RUN_ID = "GREENAI_RUN_ID"
-"""The variable by which every process of a run is known."""
 
 TRY_AGAIN_AFTER_S = 30.0
 """A shim that could not start its command (a full disk) is not tried again at once."""
@@ -76,7 +72,7 @@ class ShimExecutor:
     def _refuse_after_trouble(files: RunFiles) -> None:
         trouble = files.read("trouble")
         if trouble is not None:
-            if time.time() - files.path("trouble").stat().st_mtime < TRY_AGAIN_AFTER_S:
+            if (files.age_s("trouble") or 0.0) < TRY_AGAIN_AFTER_S:
                 raise StoreError(trouble.strip())
             files.drop("trouble")
 
@@ -96,7 +92,9 @@ class ShimExecutor:
         if begun is None:
             return Unstarted()
         # A shim that was killed leaves its command running: the run is not over before that has ended too.
-        return Alive(handle="") if processes_with(RUN_ID, run_id) else Gone(reason=self._why_gone(begun))
+        if processes_with(RUN_ID, run_id):
+            return Alive(handle="", progress_share=files.progress_share(), frozen=files.has("frozen"))
+        return Gone(reason=self._why_gone(begun))
 
     @staticmethod
     def _why_gone(begun: Mapping[str, object]) -> str:
@@ -112,28 +110,44 @@ class ShimExecutor:
 
     def pause(self, run_id: str, handle: str) -> None:
         """Ask a run to give way."""
-        self._ask(run_id, "pause", signal.SIGUSR1)
+        self._ask(run_id, "pause")
 
     def resume(self, run_id: str, handle: str) -> None:
-        """Let a frozen run go on."""
-        self._ask(run_id, "resume", signal.SIGUSR1)
+        """Let a frozen run go on, or take a request to pause back."""
+        self._ask(run_id, "resume")
 
     def stop(self, run_id: str, handle: str) -> None:
         """End a run."""
-        self._ask(run_id, "stop", signal.SIGTERM)
+        self._ask(run_id, "stop")
 
-    def _ask(self, run_id: str, request: str, number: int) -> None:
-        """Leave the request, then wake the shim."""
+    def _ask(self, run_id: str, request: str) -> None:
+        """Leave the request, then wake the shim; a run whose shim was killed is dealt with from here."""
         files = RunFiles(self._home, run_id)
+        begun = files.begun()
+        if begun is None and not files.has("task.json"):
+            return
+        handle = str((begun or {}).get("handle", ""))
+        if begun is not None and not is_alive(handle):
+            _ask_orphans(files, run_id, request)
+            return
         files.write("request", request)
-        handle = str((files.begun() or {}).get("handle", ""))
-        if is_alive(handle):
-            _send(int(handle.partition(":")[0]), number)
-        elif request == "stop":
-            for orphan in processes_with(RUN_ID, run_id):
-                _send(orphan, number)
+        if begun is not None:
+            send(int(handle.partition(":")[0]), WAKE)
 
 
-def _send(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
+def _ask_orphans(files: RunFiles, run_id: str, request: str) -> None:
+    """What outlived its shim can be ended or thawed; nobody would see it stand still, so it is not frozen."""
+    orphans = processes_with(RUN_ID, run_id)
+    if request == "pause" or not orphans:
+        return
+    numbers = [signal.SIGCONT]
+    if request == "stop":
+        asked_s = files.age_s("request") if files.read("request") == request else None
+        if asked_s is None:
+            files.write("request", request)
+        is_late = asked_s is not None and asked_s >= max(files.task().grace.total_seconds(), KILL_AFTER_S)
+        # Both: what was frozen hears TERM only once it goes on.
+        numbers = [signal.SIGKILL] if is_late else [signal.SIGTERM, signal.SIGCONT]
+    files.drop("frozen")
+    for orphan, number in product(orphans, numbers):
+        send(orphan, number)
