@@ -305,6 +305,8 @@ def _counted(entry: Entry, status: Status, at: datetime) -> Entry:
         return replace(entry, resumes=entry.resumes + 1)
     if isinstance(before, Running | Pausing):
         return _left_off(entry, status, at - before.started_at)
+    if isinstance(before, Paused) and before.run_id and isinstance(status, Queued):
+        return _left_off(entry, status, timedelta(0))
     if isinstance(before, Ended) or isinstance(status, Ended):
         return replace(entry, wish="", failures=0 if isinstance(before, Ended) else entry.failures)
     return entry
@@ -357,10 +359,15 @@ class Unstarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alive:
-    """It runs, or stands frozen. `progress_share` is what it said of itself, 0 to 1. `in_line`: its engine has not begun it."""
+    """It runs, or stands frozen. `in_line`: its engine has not begun it.
+
+    `progress_share` is how much of the work is done, 0 to 1: as the program said
+    itself, or where `is_read` as its output was understood, which may be wrong.
+    """
 
     handle: str
     progress_share: float | None = None
+    is_read: bool = False
     frozen: bool = False
     in_line: bool = False
 

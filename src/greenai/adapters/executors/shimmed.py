@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
+from greenai.adapters.executors._output import OutputProgress
 from greenai.adapters.executors._processes import boot_id, handle_of, is_alive, processes_with, send
 from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.executors.local import check_command
@@ -34,6 +35,7 @@ class ShimExecutor:
         self._home = home
         self._environ = environ
         self._shims: dict[str, subprocess.Popen[bytes]] = {}
+        self._outputs: dict[str, OutputProgress] = {}
 
     def launch(self, task: Task) -> str:
         """Start a shim for a leg. A second shim of the same run ends without starting anything.
@@ -84,7 +86,11 @@ class ShimExecutor:
         if files.exited() is None and (files.has_life() or run_id in self._shims):
             begun = files.begun()
             known = str((begun or {}).get("handle", handle))
-            return Alive(handle=known, progress_share=files.progress_share(), frozen=files.has("frozen"), in_line=begun is None)
+            told = files.progress_share()
+            share = self._output(files, run_id).share() if told is None else told
+            frozen = files.has("frozen")
+            return Alive(handle=known, progress_share=share, is_read=told is None, frozen=frozen, in_line=begun is None)
+        self._outputs.pop(run_id, None)
         exited = files.exited()
         if exited is not None:
             return exited
@@ -95,6 +101,10 @@ class ShimExecutor:
         if processes_with(RUN_ID, run_id):
             return Alive(handle="", progress_share=files.progress_share(), frozen=files.has("frozen"))
         return Gone(reason=self._why_gone(begun))
+
+    def _output(self, files: RunFiles, run_id: str) -> OutputProgress:
+        """The reader of a run's output, kept while it runs."""
+        return self._outputs.setdefault(run_id, OutputProgress(files.path("output.log")))
 
     @staticmethod
     def _why_gone(begun: Mapping[str, object]) -> str:
