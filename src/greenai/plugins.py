@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
@@ -117,7 +118,13 @@ def _points(group: str) -> dict[str, EntryPoint]:
 
 
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "?"
+    return _name_of(point.dist) if point.dist else "?"
+
+
+@lru_cache(maxsize=64)
+def _name_of(distribution: Distribution) -> str:
+    """Reading a name parses the whole METADATA, README included; all entry points of a package share it."""
+    return distribution.name
 
 
 def _loaded(point: EntryPoint) -> Any:

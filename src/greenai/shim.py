@@ -17,10 +17,11 @@ from greenai.config import Settings
 from greenai.engine.doors import Write
 from greenai.engine.run import RunRequest, run_job
 from greenai.errors import GreenaiError
+from greenai.logic.placing import asap
 from greenai.model.job import Constraints, Job
 from greenai.model.queue import Task
 from greenai.ports import Metering
-from greenai.wiring import facts_of, open_doors, policy_named, run_environment, settings_with
+from greenai.wiring import facts_of, open_doors, run_environment, settings_with
 
 USAGE = 2
 
@@ -70,7 +71,7 @@ def run_task(files: RunFiles, task: Task, settings: Settings, executor: Pausable
     request = RunRequest(
         facts=replace(facts, decision=task.decision),
         job=job,
-        policy=policy_named(job.policy),
+        policy=asap,
         waits=False,
         environment={**run_environment(job), **leg_environment(files, task)},
     )
