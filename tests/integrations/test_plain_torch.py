@@ -62,7 +62,7 @@ def test_a_state_that_could_not_be_read_back_is_refused_and_the_checkpoint_befor
 
 def test_a_checkpoint_of_other_parts_is_refused(directory):
     capture({"model": Holds({})}, epoch=2)
-    with pytest.raises(InputError, match="the checkpoint holds model, not what is asked for"):
+    with pytest.raises(InputError, match="the checkpoint holds model, not what is to be restored"):
         restore({"net": Holds({})})
 
 

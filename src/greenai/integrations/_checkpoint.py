@@ -53,7 +53,7 @@ def put(beside: Path, final: Path, *, before_replacing: Callable[[], object] | N
     if before_replacing is not None:
         before_replacing()
     beside.replace(final)
-    sync(final.parent)
+    _sync_one(final.parent)  # its entry alone: beside it another rank may be writing
 
 
 def write_record(name: str, record: dict[str, Any]) -> Path:
@@ -84,11 +84,15 @@ def only(keep: Path, *, like: str) -> None:
 def sync(path: Path) -> None:
     """See that a file, or all of a directory, is on the disk."""
     for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
-        descriptor = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync_one(each)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def refuse_if(wrong: bool, sentence: str, *, remedy: str) -> None:

@@ -111,7 +111,9 @@ def capture(parts: Mapping[str, Any], batches: SkipBatches | None = None, /, *, 
         torch.save(state, file)
         _check_readable(torch, file)
 
-    return _checkpoint.write(_name(torch), written, before_replacing=lambda: _meet(torch))
+    file = _checkpoint.write(_name(torch), written, before_replacing=lambda: _meet(torch))
+    _meet(torch)  # a launcher ends all ranks as soon as the first has ended
+    return file
 
 
 def restore(parts: Mapping[str, Any], batches: SkipBatches | None = None, /) -> int:
