@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 LONGEST_SLEEP_S = 30.0
 """A sleep is measured on the monotonic clock, which stands still in suspend and ignores a set clock.
@@ -39,3 +39,7 @@ class SystemClock:
         """
         while (left_s := (moment - self._now()).total_seconds()) > 0:
             self._sleep(min(left_s, LONGEST_SLEEP_S))
+
+    def rest(self, span: timedelta) -> None:
+        """Let `span` pass, whatever happens to the wall clock meanwhile; KeyboardInterrupt passes through."""
+        self._sleep(max(0.0, span.total_seconds()))

@@ -10,10 +10,16 @@ from greenai.ports import JobQueue
 
 
 class Book:
-    """Every unfinished job; steps are made here first, and written together."""
+    """Every unfinished job; steps are made here first, and written together.
 
-    def __init__(self, queue: JobQueue, now_at: datetime) -> None:
+    They are written only while `holder` has the lease: of two processes that both
+    take themselves for the one that runs the queue only one gets anything done, so
+    that what they start together never asks for more than there is.
+    """
+
+    def __init__(self, queue: JobQueue, holder: str, now_at: datetime) -> None:
         self._queue = queue
+        self._holder = holder
         self._entries = {entry.id: entry for entry in queue.unfinished()}
         self._events: list[JobEvent] = []
         self.now_at = now_at
@@ -23,9 +29,6 @@ class Book:
 
     def __getitem__(self, job_id: str) -> Entry:
         return self._entries[job_id]
-
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._entries
 
     def change(self, job_id: str, change: Change, reason: str = "") -> None:
         """One more step of a job, not yet written."""
@@ -41,7 +44,7 @@ class Book:
     def write(self) -> frozenset[str]:
         """Write all steps; the jobs of which somebody else was quicker: those are as the queue has them. Raises StoreError."""
         events, self._events = self._events, []
-        written = self._queue.append(events)
+        written = self._queue.append(events, holder=self._holder)
         refused = frozenset(event.job_id for event, fits in zip(events, written, strict=True) if not fits)
         for entry in self._queue.entries(sorted(refused)):
             self._entries[entry.id] = entry

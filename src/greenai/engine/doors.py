@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from greenai.engine.progress import Progress
 from greenai.engine.read import Sources
 from greenai.logic.deciding import Policy
+from greenai.logic.queue_room import Capacity
 from greenai.ports import Clock, Executor, JobExecutor, JobQueue, Ledger, Metering, RunStore
+
+__all__ = ["Capacity", "Doors", "QueueDoors", "Write", "tell_nobody"]
 
 Write = Callable[[bytes], None]
 
@@ -36,19 +39,12 @@ class Doors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
-    """What queued jobs may take of this machine together: amounts by resource, watts, and grams of CO2e in a UTC day."""
-
-    amounts: Mapping[str, float]
-    power_cap_w: float | None = None
-    carbon_budget_g_per_day: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDoors:
     """Everything a tick may touch. `holder` names this process in the lease; `new_run_id` makes ids that never collide.
 
-    `policy` finds a policy by its name. `warn` is told of trouble that the tick survives.
+    `policy` finds a policy by its name. `rest` lets a span pass by whatever the
+    wall clock does: a loop that waited for a moment would sleep on when the clock
+    is set back. `warn` is told of trouble that the tick survives.
     """
 
     clock: Clock
@@ -59,4 +55,5 @@ class QueueDoors:
     policy: Callable[[str], Policy]
     new_run_id: Callable[[datetime], str]
     holder: str
+    rest: Callable[[timedelta], None]
     warn: Callable[[str], None] = field(default=lambda _: None)

@@ -8,6 +8,8 @@ from datetime import timedelta
 from greenai.engine.book import Book
 from greenai.engine.doors import QueueDoors
 from greenai.errors import GreenaiError
+from greenai.logic.queue_times import back_off, spent_at
+from greenai.logic.wording import span_words
 from greenai.model.queue import (
     PAUSED_EXIT_CODE,
     Alive,
@@ -20,100 +22,157 @@ from greenai.model.queue import (
     Queued,
     Retimed,
     Running,
+    RunState,
     Unstarted,
+    Waiting,
 )
 
-LONGEST_BACK_OFF = timedelta(hours=1)
 TELLING_STEP = 0.01
 """Progress is written down when it has moved by this share: each event stays for ever."""
+
+ENOUGH_SHARE = 0.05
+"""From here on the time that the work done took says how long all of it takes."""
+
+OVERRUN_FACTOR = 1.2
+LEAST_OVERRUN = timedelta(minutes=1)
+"""A job that outlasts its expected length is expected to take this much more, again and again: nobody knows better."""
 
 Leg = Running | Pausing | Paused
 
 
-def follow(book: Book, doors: QueueDoors) -> None:
-    """Write down what became of every job that runs or stands frozen; those whose launch is in doubt are left as they are."""
-    for entry in book:
-        if isinstance(entry.status, Running | Pausing) or (isinstance(entry.status, Paused) and entry.status.run_id):
-            _look(book, doors, entry, entry.status)
+def follow(book: Book, doors: QueueDoors) -> frozenset[str]:
+    """Write down what became of every job that runs or stands frozen; those that never began, and are to be launched again."""
+    unbegun = frozenset(entry.id for entry in book if not _look(book, doors, entry))
     book.write()
+    return frozenset(job_id for job_id in unbegun if isinstance(book[job_id].status, Running))
 
 
-def _look(book: Book, doors: QueueDoors, entry: Entry, status: Leg) -> None:
+def run_of(entry: Entry) -> Leg | None:
+    """The status of a job that has a run which is not known to be over."""
+    status = entry.status
+    if isinstance(status, Running | Pausing):
+        return status
+    return status if isinstance(status, Paused) and status.run_id else None
+
+
+def _look(book: Book, doors: QueueDoors, entry: Entry) -> bool:
+    """Take note of one job; False where it should run and never began."""
+    status = run_of(entry)
+    if status is None:
+        _cancel_idle(book, entry)
+        return True
     executor = doors.executors.get(entry.submission.executor)
     if executor is None:
         doors.warn(f"job {entry.id} runs on {entry.submission.executor}, which is not set up here")
-        return
+        return True
     try:
         state = executor.look(status.run_id, status.handle)
+        _take_note(book, entry, status, state)
         if isinstance(state, Alive):
-            _alive(book, entry, status, state)
-            _obey(book, doors, book[entry.id])
+            _obey(doors, book, book[entry.id], frozen=state.frozen)
     except GreenaiError as error:
         # The engine is away (a dead controller, a full disk): the job is where it was, and is asked for again.
         doors.warn(f"job {entry.id}: {error}")
-        return
-    if isinstance(state, Unstarted) and entry.wish == "cancel":
-        book.move(entry.id, Ended(outcome="cancelled", ended_at=book.now_at), "cancelled before it was launched")
+        return True
+    return not isinstance(state, Unstarted)
+
+
+def _cancel_idle(book: Book, entry: Entry) -> None:
+    """A wish that came when the job had just stopped running."""
+    if entry.wish == "cancel":
+        book.move(entry.id, Ended(outcome="cancelled", ended_at=book.now_at), "cancelled by the user")
+
+
+def _take_note(book: Book, entry: Entry, status: Leg, state: RunState) -> None:
     if isinstance(state, Exited):
         _exited(book, entry, state)
-    if isinstance(state, Gone):
+    elif isinstance(state, Gone):
         _again_or(book, entry, Ended(outcome="lost", ended_at=book.now_at), state.reason)
+    elif isinstance(state, Alive):
+        _alive(book, entry, status, state)
+    else:
+        _unstarted(book, entry, status)
+
+
+def _unstarted(book: Book, entry: Entry, status: Leg) -> None:
+    """A launch that never became a run: made again, unless nobody wants it any more."""
+    if entry.wish == "cancel":
+        book.move(entry.id, Ended(outcome="cancelled", ended_at=book.now_at), "cancelled before it began")
+    elif isinstance(status, Pausing):
+        going = Running(run_id=status.run_id, started_at=status.started_at, windows=status.windows)
+        book.move(entry.id, going, "it had not begun yet: nothing to pause")
+    elif isinstance(status, Paused):
+        _again_or(book, entry, Ended(outcome="lost", ended_at=book.now_at), "nothing is left of its frozen process")
 
 
 def _alive(book: Book, entry: Entry, status: Leg, state: Alive) -> None:
-    """Handles, freezing, thawing and progress, as far as they are news."""
+    """Handles, freezing and progress, as far as they are news."""
     known = replace(status, handle=state.handle) if state.handle else status
     if isinstance(known, Pausing) and state.frozen:
-        by_user = entry.wish == "pause"
         frozen = Paused(
             since_at=book.now_at,
             windows=known.windows[1:],
-            by_user=by_user,
+            by_user=entry.wish == "pause",
             run_id=known.run_id,
             started_at=known.started_at,
             handle=known.handle,
         )
         book.move(entry.id, frozen, "frozen where it stands: it keeps its memory")
     elif isinstance(known, Running) and known != status:
-        book.move(entry.id, known, "started")
-    share = state.progress_share
-    if share is not None and abs(share - (book[entry.id].progress_share or 0.0)) >= TELLING_STEP:
-        book.change(entry.id, _retimed(book, entry, share), f"{share:.0%} done, as the program says")
+        book.move(entry.id, known, "runs")
+    _retime(book, book[entry.id], state.progress_share)
 
 
-def _retimed(book: Book, entry: Entry, share: float) -> Retimed:
-    """The whole length, from how long the share took that is done; as before while too little is done to tell."""
-    status = entry.status
-    worked = entry.worked + (book.now_at - status.started_at if isinstance(status, Running | Pausing) else timedelta(0))
-    enough = share >= 0.05 and worked > timedelta(0)
-    whole = worked / share if enough else entry.duration
-    return Retimed(duration=whole, progress_share=share, source="its progress" if enough else entry.duration_source)
+def _retime(book: Book, entry: Entry, share: float | None) -> None:
+    """What its progress, or the time it has taken already, says of its length."""
+    if not isinstance(entry.status, Running):
+        return
+    spent = spent_at(entry, book.now_at)
+    known_share = entry.progress_share or 0.0
+    if share is not None and abs(share - known_share) >= TELLING_STEP:
+        enough = share >= ENOUGH_SHARE and spent > timedelta(0)
+        whole = _rounded(spent / share) if enough else entry.duration
+        told = Retimed(duration=whole, progress_share=share, source="its progress" if enough else entry.duration_source)
+        book.change(entry.id, told, f"{share:.0%} done, as the program says")
+    elif spent >= entry.duration:
+        whole = _rounded(max(spent * OVERRUN_FACTOR, spent + LEAST_OVERRUN))
+        told = Retimed(duration=whole, progress_share=entry.progress_share, source="it outlasts what was expected")
+        reason = f"it runs longer than the {span_words(entry.duration)} expected: now taken to need {span_words(whole)}"
+        book.change(entry.id, told, reason)
 
 
-def _obey(book: Book, doors: QueueDoors, entry: Entry) -> None:
-    """What the user asks of a job that is alive; asked again at each tick until it has come true."""
-    status = entry.status
-    if not isinstance(status, Running | Pausing | Paused):
+def _rounded(span: timedelta) -> timedelta:
+    return max(timedelta(seconds=1), timedelta(seconds=round(span.total_seconds())))
+
+
+def _obey(doors: QueueDoors, book: Book, entry: Entry, *, frozen: bool) -> None:
+    """What the user or the plan asks of a job that is alive; asked again at each tick until it has come true."""
+    status = run_of(entry)
+    if status is None:
         return
     executor = doors.executors[entry.submission.executor]
     if entry.wish == "cancel":
         executor.stop(status.run_id, status.handle)
     elif isinstance(status, Pausing):
         executor.pause(status.run_id, status.handle)
-    elif entry.wish == "pause" and isinstance(status, Running):
-        book.move(entry.id, asked_to_pause(status, book), "asked to pause by the user")
+    elif isinstance(status, Running) and entry.wish == "pause":
+        ask_to_pause(book, entry, status, "asked to pause by the user")
         executor.pause(status.run_id, status.handle)
+    elif isinstance(status, Running) and frozen:
+        # Written down as going on, and then nobody came to thaw it.
+        executor.resume(status.run_id, status.handle)
 
 
-def asked_to_pause(status: Running, book: Book) -> Pausing:
-    """The status of a job that is asked to give way now."""
-    return Pausing(
+def ask_to_pause(book: Book, entry: Entry, status: Running, reason: str) -> None:
+    """Write down that a job is asked to give way."""
+    asked = Pausing(
         run_id=status.run_id,
         started_at=status.started_at,
         asked_at=book.now_at,
         windows=status.windows,
         handle=status.handle,
     )
+    book.move(entry.id, asked, reason)
 
 
 def _exited(book: Book, entry: Entry, state: Exited) -> None:
@@ -124,28 +183,27 @@ def _exited(book: Book, entry: Entry, state: Exited) -> None:
     elif state.exit_code == 0:
         book.move(entry.id, ended, f"ended well{note}")
     elif state.exit_code == PAUSED_EXIT_CODE:
-        by_user = entry.wish == "pause"
+        by_user = entry.wish == "pause" or (isinstance(entry.status, Paused) and entry.status.by_user)
         book.move(entry.id, Paused(since_at=state.ended_at, by_user=by_user), f"saved its state and left{note}")
-    elif isinstance(entry.status, Pausing) and "did not pause" in state.note:
-        _again_or(book, entry, replace(ended, outcome="failed"), state.note)
     else:
         _again_or(book, entry, replace(ended, outcome="failed"), f"ended with exit code {state.exit_code}{note}")
 
 
 def _again_or(book: Book, entry: Entry, ended: Ended, reason: str) -> None:
     """Another try if the job has one left and nobody wants it gone; else its end."""
+    left = entry.submission.retries - entry.failures
     if entry.wish == "cancel":
         book.move(entry.id, replace(ended, outcome="cancelled"), f"cancelled by the user; {reason}")
-        return
-    left = entry.submission.retries - entry.failures
-    if left <= 0:
+    elif left <= 0:
         tries = f"; tried {entry.failures + 1} times" if entry.submission.retries else ""
         book.move(entry.id, ended, f"{reason}{tries}")
-        return
-    wait = back_off(entry.failures + 1)
-    book.move(entry.id, Queued(), f"{reason}; to be tried again after {wait} ({left} of {entry.submission.retries} left)")
+    else:
+        wait = span_words(back_off(entry.failures + 1))
+        again = f"{reason}; to be tried again after {wait} ({left} of {entry.submission.retries} tries left)"
+        book.move(entry.id, Queued(), again)
 
 
-def back_off(failures: int) -> timedelta:
-    """How long to wait before the next try: 1, 2, 4 ... minutes, an hour at most; nothing before the first."""
-    return min(timedelta(minutes=2 ** (failures - 1)), LONGEST_BACK_OFF) if failures > 0 else timedelta(0)
+def waits_for_room(entry: Entry) -> bool:
+    """Whether it may be launched when its time has come: planned, and not kept back."""
+    status = entry.status
+    return isinstance(status, Waiting) or (isinstance(status, Paused) and not status.by_user)

@@ -2,42 +2,34 @@
 
 A few jobs are first planned each alone, by their own policy and exactly, cuts
 and their cost included. Where these plans together ask for more than there is,
-or there are many jobs, all are packed jointly (`packing.pack`). What finds no
-place in time runs as soon as there is room, and its reason says so: a job that
-is late is still wanted.
-
-Two things the packing's whole slots do not know: a job may start in the slot
-that has begun, so deadlines are moved up by the part of it that has passed; and
-jobs shorter than a slot share one, each taking the part of it that it needs.
+or there are many jobs, all are placed jointly: the fewer of them by
+`packing.pack`, which looks harder, the many by `crowding`, which is quick; the
+better of both is taken, and the plan that stands if it keeps more jobs in time.
+Then those that may be cut are planned by their policy once more, within what the
+others leave free. What finds no place in time runs as soon as there is room, and
+its reason names what stood in the way: a job that is late is still wanted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-
-import numpy as np
+from types import MappingProxyType
 
 from greenai.errors import InputError, NoFeasibleWindow
 from greenai.logic.deciding import Policy, decide
-from greenai.logic.packing import pack
-from greenai.model.fleet import FleetJob, Held, Packing
+from greenai.logic.queue_joint import Joint, joint_plan
+from greenai.logic.queue_room import Capacity
+from greenai.logic.queue_times import latest_start_at, left_at, may_start_at, rest_of
+from greenai.logic.wording import percent, when
 from greenai.model.job import Job
 from greenai.model.plan import Window
-from greenai.model.queue import Entry, Paused, Pausing, Running
+from greenai.model.queue import Entry, Running, Waiting
 from greenai.model.series import IntensitySeries
-from greenai.model.units import floor_to
 
-ALONE_AT_MOST = 200
-"""More jobs than this are packed at once: they would not all fit alone."""
-
-FINE_STEP = timedelta(minutes=5)
-MOST_CELLS = 40_000
-"""Jobs times slots up to which the packing works in fine steps."""
-
-NOMINAL_W = 300.0
-"""The load of a job that never said its own: only the ratio to other jobs matters, for who gets the cleanest slots."""
+ALONE_AT_MOST = 100
+"""More jobs than this are placed jointly at once: they would not all fit alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,78 +42,50 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What there is: amounts by resource, and the caps on power and carbon, None for none."""
+class Queue:
+    """What is to be planned.
 
-    amounts: Mapping[str, float]
-    power_cap_w: float | None = None
-    carbon_budget_g_per_day: float | None = None
-
-
-def left_at(entry: Entry, now_at: datetime) -> timedelta:
-    """How long a job still runs, the leg it is in counted; at least a second, as long as it is not over."""
-    status = entry.status
-    ran = now_at - status.started_at if isinstance(status, Running | Pausing) else timedelta(0)
-    left = entry.left if entry.progress_share is not None else entry.left - max(timedelta(0), ran)
-    return max(timedelta(seconds=1), left)
-
-
-def job_from_now(entry: Entry, now_at: datetime, earliest_at: datetime) -> Job:
-    """What is left of a job, as a job of its own that may start from `earliest_at` on."""
-    limits = entry.submission.job.constraints
-    resumes = isinstance(entry.status, Paused) and not entry.status.run_id
-    duration = left_at(entry, now_at) + (limits.resume_cost if resumes else timedelta(0))
-    earliest_at = max(now_at, limits.earliest_at, earliest_at)
-    deadline_at = max(limits.deadline_at, earliest_at + duration)
-    return replace(
-        entry.submission.job,
-        constraints=replace(limits, earliest_at=earliest_at, deadline_at=deadline_at, duration=duration),
-    )
-
-
-def place(
-    entries: Sequence[tuple[Entry, datetime]],
-    held: Sequence[Entry],
-    series_by_zone: Mapping[str, IntensitySeries | None],
-    machine: Machine,
-    now_at: datetime,
-    *,
-    policy: Callable[[str], Policy],
-) -> Mapping[str, Placement]:
-    """When each job runs, by its id.
-
-    Args:
-        entries: the jobs to place, each with the first moment at which it may start.
-        held: the jobs that run and stay.
-        series_by_zone: the intensities to expect; None where nothing is known.
-        machine: what all jobs share.
-        now_at: nothing starts before.
-        policy: finds a policy by its name.
+    `movable` are the jobs whose time may be chosen, running ones that can pause
+    among them; `staying` run and stay. `series_by_zone` holds the intensities to
+    expect, None where nothing is known; in `own_zones` they are greenai's own
+    forecast. `used` says how many hours of the machine each user or label had lately.
     """
-    if len(entries) <= ALONE_AT_MOST:
-        alone = {entry.id: _alone(entry, at, series_by_zone, now_at, policy) for entry, at in entries}
-        if _fits(entries, alone, held, machine, now_at):
+
+    movable: Sequence[Entry]
+    staying: Sequence[Entry] = ()
+    series_by_zone: Mapping[str, IntensitySeries | None]
+    own_zones: frozenset[str] = frozenset()
+    capacity: Capacity
+    used: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def place(queue: Queue, now_at: datetime, *, policy: Callable[[str], Policy]) -> Mapping[str, Placement]:
+    """When each movable job runs, by its id; `policy` finds a policy by its name."""
+    if not queue.movable:
+        return {}
+    if len(queue.movable) <= ALONE_AT_MOST and queue.capacity.carbon_budget_g_per_day is None:
+        alone = {entry.id: _alone(entry, queue, now_at, policy=policy) for entry in queue.movable}
+        if _fits(queue, alone, now_at):
             return alone
-    return _together(entries, held, series_by_zone, machine, now_at)
+    return _together(queue, now_at, policy)
 
 
 # Each alone ----------------------------------------------------------------------------------------------------------
 
 
-def _alone(
-    entry: Entry,
-    earliest_at: datetime,
-    series_by_zone: Mapping[str, IntensitySeries | None],
-    now_at: datetime,
-    policy: Callable[[str], Policy],
-) -> Placement:
-    """By the job's own policy."""
-    job = job_from_now(entry, now_at, earliest_at)
-    late = job.constraints.deadline_at > entry.submission.job.constraints.deadline_at
-    if late:
+def _alone(entry: Entry, queue: Queue, now_at: datetime, *, policy: Callable[[str], Policy]) -> Placement:
+    """By the job's own policy, as if it had the machine to itself."""
+    job = rest_of(entry, now_at)
+    if job.constraints.deadline_at > entry.submission.job.constraints.deadline_at:
         return _as_soon_as_possible(job, "it cannot be done by its deadline any more")
+    if isinstance(entry.status, Waiting) and job.zone in queue.own_zones:
+        # Once a job waits a forecast of our own decides without hysteresis (engine/wait.py says why).
+        job = replace(job, constraints=replace(job.constraints, min_saving=0.0))
+    series = queue.series_by_zone.get(job.zone)
     try:
-        decision = decide(job, series_by_zone.get(job.zone), policy(job.policy), now_at)
+        if isinstance(entry.status, Running):
+            return _going_on(entry, entry.status, job, series=series, now_at=now_at, policy=policy(job.policy))
+        decision = decide(job, series, policy(job.policy), now_at)
     except (NoFeasibleWindow, InputError) as error:
         return _as_soon_as_possible(job, str(error))
     return Placement(windows=decision.windows, reason=decision.reason)
@@ -133,136 +97,87 @@ def _as_soon_as_possible(job: Job, why: str) -> Placement:
     return Placement(windows=(window,), reason=f"as soon as there is room: {why}", late=True)
 
 
-def _fits(
-    entries: Sequence[tuple[Entry, datetime]],
-    placements: Mapping[str, Placement],
-    held: Sequence[Entry],
-    machine: Machine,
-    now_at: datetime,
-) -> bool:
-    """Whether the plans together stay within what there is at every moment; budgets are kept by packing alone."""
-    if machine.carbon_budget_g_per_day is not None:
-        return False
-    uses = [(entry, window) for entry, _ in entries for window in placements[entry.id].windows]
-    uses += [(entry, _held_window(entry, now_at)) for entry in held]
-    edges = sorted({window.start_at for _, window in uses})
-    caps = {**machine.amounts, **({} if machine.power_cap_w is None else {"power": machine.power_cap_w})}
+def _going_on(
+    entry: Entry, status: Running, job: Job, *, series: IntensitySeries | None, now_at: datetime, policy: Policy
+) -> Placement:
+    """A job that runs and may pause: it goes on, unless stopping here and paying for the resume saves enough."""
+    on = Placement(windows=_on(status, now_at, job.constraints.duration), reason="goes on")
+    end_at = now_at + job.constraints.duration
+    if series is None or not series.covers(now_at, end_at):
+        return on
+    plan = policy(series, job.constraints, now_at)
+    if plan.windows[0].start_at <= now_at:
+        first = _on(status, now_at, plan.windows[0].end_at - now_at)
+        return Placement(windows=(*first, *plan.windows[1:]), reason="goes on")
+    limits = job.constraints
+    longer = replace(limits, duration=limits.duration + limits.resume_cost)
+    if longer.latest_start_at < now_at:
+        return on
+    later = policy(series, longer, now_at)
+    at_once_g_per_kw = series.integral_g_per_kw(now_at, end_at)
+    saving = 1 - later.cost_g_per_kw / at_once_g_per_kw if at_once_g_per_kw > 0 else 0.0
+    if later.windows[0].start_at <= now_at or saving <= limits.min_saving:
+        return on
+    start_at = later.windows[0].start_at
+    return Placement(windows=later.windows, reason=f"pauses until {when(start_at)}: that saves {percent(saving)} of what is left")
+
+
+def _on(status: Running, now_at: datetime, left: timedelta) -> tuple[Window, ...]:
+    """The window of a job that goes on. It began with the leg: the plan of such a job does not change with every look at it."""
+    return (Window(start_at=min(status.started_at, now_at), end_at=now_at + left),)
+
+
+def _fits(queue: Queue, placements: Mapping[str, Placement], now_at: datetime) -> bool:
+    """Whether plans made each alone can be had together."""
+    uses = [(queue.capacity.needs(entry), window) for entry in queue.movable for window in placements[entry.id].windows]
+    uses += [
+        (queue.capacity.needs(entry), Window(start_at=now_at, end_at=now_at + left_at(entry, now_at))) for entry in queue.staying
+    ]
+    return fits_together(uses, queue.capacity.caps)
+
+
+def fits_together(uses: Sequence[tuple[Mapping[str, float], Window]], caps: Mapping[str, float]) -> bool:
+    """Whether at no moment more is taken than there is; what ends at a moment makes room for what begins then."""
     for name, most in caps.items():
-        for edge in edges:
-            taken = sum(_takes(entry, name) for entry, window in uses if window.start_at <= edge < window.end_at)
+        steps = [(window.start_at, needs.get(name, 0.0)) for needs, window in uses]
+        steps += [(window.end_at, -needs.get(name, 0.0)) for needs, window in uses]
+        taken = 0.0
+        for _, change in sorted(steps):
+            taken += change
             if taken > most + 1e-9:
                 return False
     return True
 
 
-def _takes(entry: Entry, name: str) -> float:
-    return power_w(entry) if name == "power" else entry.submission.demands.get(name, 0.0)
-
-
-def power_w(entry: Entry) -> float:
-    """What a job is taken to draw."""
-    return entry.submission.job.power_w or NOMINAL_W
-
-
-def _held_window(entry: Entry, now_at: datetime) -> Window:
-    return Window(start_at=now_at, end_at=now_at + left_at(entry, now_at))
-
-
 # All together --------------------------------------------------------------------------------------------------------
 
 
-def _together(
-    entries: Sequence[tuple[Entry, datetime]],
-    held: Sequence[Entry],
-    series_by_zone: Mapping[str, IntensitySeries | None],
-    machine: Machine,
-    now_at: datetime,
-) -> Mapping[str, Placement]:
-    """Packed; each zone by itself, for a machine stands in one place."""
-    jobs = {entry.id: job_from_now(entry, now_at, at) for entry, at in entries}
-    found: dict[str, Placement] = {}
-    for zone, series in series_by_zone.items():
-        here = [(entry, jobs[entry.id]) for entry, _ in entries if jobs[entry.id].zone == zone]
-        if here and series is None:
-            why = f"nothing is known of the grid of {zone}"
-            found |= {entry.id: replace(_as_soon_as_possible(job, why), late=False) for entry, job in here}
-        elif here and series is not None:
-            found |= _packed(here, held, series, machine, now_at)
-    return found
-
-
-def _packed(
-    here: Sequence[tuple[Entry, Job]], held: Sequence[Entry], series: IntensitySeries, machine: Machine, now_at: datetime
-) -> dict[str, Placement]:
-    """The jobs of one zone under the whole machine."""
-    until_at = max(job.constraints.deadline_at for _, job in here)
-    grid = _grid(series, now_at, until_at, len(here))
-    begun = now_at - grid.start_at
-    fleet = [_fleet_job(entry, job, grid, begun) for entry, job in here]
-    kept = [_kept(entry, grid, now_at) for entry in held]
-    packing = pack(
-        fleet,
-        {grid.zone: grid},
-        {grid.zone: dict(machine.amounts)},
-        held=[job for job in kept if job.end_at > job.start_at],
-        power_caps_w=None if machine.power_cap_w is None else {grid.zone: machine.power_cap_w},
-        carbon_budget_g_per_day=machine.carbon_budget_g_per_day,
+def _together(queue: Queue, now_at: datetime, policy: Callable[[str], Policy]) -> Mapping[str, Placement]:
+    """One plan for all, in words."""
+    joint = joint_plan(
+        queue.movable,
+        queue.staying,
+        queue.series_by_zone,
+        capacity=queue.capacity,
+        now_at=now_at,
+        used=queue.used,
+        policy=policy,
     )
-    windows = {allotment.job_id: allotment.windows for allotment in packing.allotments}
-    return {entry.id: _placement(entry, job, windows.get(entry.id), packing, now_at) for entry, job in here}
+    return {entry.id: _joint_placement(entry, joint, now_at) for entry in queue.movable}
 
 
-def _grid(series: IntensitySeries, now_at: datetime, until_at: datetime, jobs: int) -> IntensitySeries:
-    """The series on slots that begin with the one that has begun, as far as it reaches and is needed.
-
-    In fine steps where that is cheap, else in its own.
-    """
-    until_at = min(until_at, series.end_at)
-    span = max(until_at - now_at, timedelta(0))
-    fine = series.step > FINE_STEP and jobs * (span / FINE_STEP) <= MOST_CELLS
-    step = FINE_STEP if fine and series.step % FINE_STEP == timedelta(0) else series.step
-    start_at = max(series.start_at, floor_to(now_at - series.start_at + _EPOCH, step) - _EPOCH + series.start_at)
-    slots = max(1, -((start_at - until_at) // step))
-    slots = min(slots, (series.end_at - start_at) // step)
-    positions = ((start_at - series.start_at) + np.arange(slots) * step) // series.step
-    return replace(series, start_at=start_at, step=step, values=series.values[positions.astype(np.int64)])
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-def _fleet_job(entry: Entry, job: Job, grid: IntensitySeries, begun: timedelta) -> FleetJob:
-    limits, step = job.constraints, grid.step
-    short = min(1.0, limits.duration / step)
-    return FleetJob(
-        id=entry.id,
-        duration=limits.duration,
-        earliest_at=limits.earliest_at - begun,
-        deadline_at=max(limits.deadline_at - begun, limits.earliest_at),
-        power_w=power_w(entry) * short,
-        demands={name: amount * short for name, amount in entry.submission.demands.items()},
-        priority=entry.submission.priority,
-    )
-
-
-def _kept(entry: Entry, grid: IntensitySeries, now_at: datetime) -> Held:
-    end_at = min(now_at + left_at(entry, now_at), grid.end_at)
-    return Held(
-        job_id=entry.id,
-        place=grid.zone,
-        start_at=grid.start_at,
-        end_at=end_at,
-        power_w=power_w(entry),
-        demands=entry.submission.demands,
-    )
-
-
-def _placement(entry: Entry, job: Job, windows: tuple[Window, ...] | None, packing: Packing, now_at: datetime) -> Placement:
-    """The packing's answer in words; a slot that has begun is begun now."""
-    if windows is None:
-        others = [job_id for job_id in packing.conflict if job_id != entry.id]
-        with_whom = f", together with job {', '.join(others[:5])}{' and others' if len(others) > 5 else ''}" if others else ""
-        return _as_soon_as_possible(job, f"it does not fit before its deadline{with_whom}")
-    start_at = max(windows[0].start_at, job.constraints.earliest_at, now_at)
-    window = Window(start_at=start_at, end_at=start_at + job.constraints.duration)
-    return Placement(windows=(window,), reason="planned together with the other jobs")
+def _joint_placement(entry: Entry, joint: Joint, now_at: datetime) -> Placement:
+    windows = joint.windows[entry.id]
+    if isinstance(entry.status, Running) and windows[0].start_at <= now_at:
+        windows = (*_on(entry.status, now_at, windows[0].end_at - now_at), *windows[1:])
+        return Placement(windows=windows, reason="goes on")
+    late = windows[-1].end_at > entry.submission.job.constraints.deadline_at
+    if not late:
+        return Placement(windows=windows, reason="planned together with the other jobs")
+    if latest_start_at(entry, now_at) < may_start_at(entry, now_at):
+        why = "it cannot be done by its deadline any more"
+    else:
+        others = [job_id for job_id in joint.conflict if job_id != entry.id]
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        why = "it does not fit before its deadline" + (f" beside {', '.join(others[:5])}{more}" if others else "")
+    return Placement(windows=windows, reason=f"as soon as there is room: {why}", late=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,10 +11,15 @@ from greenai.model.queue import STATUS_NAMES, Ended, Entry, JobEvent, Submission
 
 
 class MemoryQueue:
-    """Implements `greenai.ports.JobQueue`; while `failure` is set, every write raises it instead and changes nothing."""
+    """Implements `greenai.ports.JobQueue`; while `failure` is set, every write raises it instead and changes nothing.
+
+    `before_write` is called before each write; what it raises is as if the process had died there.
+    """
 
     def __init__(self) -> None:
         self.failure: StoreError | None = None
+        self.before_write: Callable[[], None] = lambda: None
+        self._written = 0
         self._events: dict[str, list[JobEvent]] = {}
         self._entries: dict[str, Entry] = {}
         self._last_number = 0
@@ -31,11 +36,14 @@ class MemoryQueue:
     def _keep(self, submission: Submission, at: datetime) -> Entry:
         event = JobEvent(job_id=submission.job.id, version=1, at=at, change=Submitted(submission=submission))
         self._events[event.job_id], self._entries[event.job_id] = [event], after(None, event)
+        self._written += 1
         return self._entries[event.job_id]
 
-    def append(self, events: Sequence[JobEvent]) -> tuple[bool, ...]:
-        """True for each event that followed."""
+    def append(self, events: Sequence[JobEvent], *, holder: str = "") -> tuple[bool, ...]:
+        """True for each event that followed; none does where `holder` is given and has not the lease."""
         self._fail()
+        if holder and (self._lease or ("",))[0] != holder:
+            return (False,) * len(events)
         return tuple(self._follow(event) for event in events)
 
     def _follow(self, event: JobEvent) -> bool:
@@ -44,6 +52,7 @@ class MemoryQueue:
         except InputError:
             return False
         self._events[event.job_id].append(event)
+        self._written += 1
         return True
 
     def unfinished(self) -> tuple[Entry, ...]:
@@ -67,7 +76,7 @@ class MemoryQueue:
 
     def mark(self) -> int:
         """How many events there are."""
-        return sum(len(events) for events in self._events.values())
+        return self._written
 
     def counts(self) -> Mapping[str, int]:
         """How many of each status."""
@@ -101,6 +110,8 @@ class MemoryQueue:
             self._lease = None
 
     def _fail(self) -> None:
+        """Before anything is written."""
+        self.before_write()
         if self.failure is not None:
             raise self.failure
 

@@ -67,11 +67,13 @@ class DurableQueue:
             ]
             return tuple(self._write(database, log, [(event, after(None, event)) for event in events]))
 
-    def append(self, events: Sequence[JobEvent]) -> tuple[bool, ...]:
-        """Write events durably, in one go; False for each that does not follow what is stored; raises StoreError."""
+    def append(self, events: Sequence[JobEvent], *, holder: str = "") -> tuple[bool, ...]:
+        """Write events durably, in one go; False for each that does not follow, or for all if `holder` lost the lease."""
         if not events:
             return ()
         with self._changing() as (database, log):
+            if holder and (database.execute(_sql("lease")).fetchone() or ("",))[0] != holder:
+                return (False,) * len(events)
             entries: dict[str, Entry] = {}
             steps: list[tuple[JobEvent, Entry]] = []
             fits: list[bool] = []
@@ -187,10 +189,8 @@ class DurableQueue:
 
     def _stored(self, database: sqlite3.Connection, job_id: str) -> Entry | None:
         row = database.execute(_sql("version"), (job_id,)).fetchone()
-        if row is None:
-            return None
         known = self._known.get(job_id)
-        return known if known is not None and known.version == row[0] else self._read(database, job_id)
+        return known if row and known is not None and known.version == row[0] else self._read(database, job_id)
 
     def _read(self, database: sqlite3.Connection, job_id: str) -> Entry | None:
         row = database.execute(_sql("job"), (job_id,)).fetchone()

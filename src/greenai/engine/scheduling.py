@@ -1,0 +1,143 @@
+"""Planning the jobs of the queue together, whenever something that a plan rests on has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from math import log
+
+from greenai.engine.book import Book
+from greenai.engine.doors import QueueDoors
+from greenai.engine.foresee import foresee
+from greenai.errors import GreenaiError
+from greenai.logic.queueing import Placement, Queue, place
+from greenai.model.intensity import Query, Reading
+from greenai.model.queue import Entry, Paused, Queued, Running, Waiting
+from greenai.model.units import floor_to
+
+REPLAN_EVERY = timedelta(minutes=30)
+"""Grid services publish each half hour."""
+
+DURATION_STEP = log(1.05)
+"""Lengths that differ by less than 5 % are no reason to plan again."""
+
+MOST_MOVES = 2_000
+"""Plans written in one tick, those that begin first; the rest follows in the next: a tick must not take long."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Knowledge:
+    """What one process remembers of its last plan, all of which it may forget: it then plans anew."""
+
+    readings: dict[str, Reading] = field(default_factory=dict)
+    read_at: datetime | None = None
+    rests_on: object = None
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+
+    @property
+    def series_ids(self) -> frozenset[object]:
+        """What is known of the grids: the same plan follows from the same."""
+        known = [(zone, reading.series) for zone, reading in self.readings.items()]
+        return frozenset((zone, series and (series.source.payload_sha256, series.end_at)) for zone, series in known)
+
+
+def plan(book: Book, doors: QueueDoors, known: Knowledge, *, free: frozenset[str], used: Mapping[str, float]) -> bool:
+    """Plan anew if there is a reason to, and write down what moved; False if more moved than one tick writes."""
+    _read_grids(book, doors, known)
+    rests_on = (known.series_ids, _rests_on(book, free))
+    if rests_on != known.rests_on:
+        queue = Queue(
+            movable=[entry for entry in book if is_movable(entry) and entry.id in free],
+            staying=[entry for entry in book if entry.takes_room and not is_movable(entry)],
+            series_by_zone={zone: reading.series for zone, reading in known.readings.items()},
+            own_zones=frozenset(zone for zone, reading in known.readings.items() if reading.own is not None),
+            capacity=doors.capacity,
+            used=used,
+        )
+        known.placements = place(queue, book.now_at, policy=doors.policy)
+        known.rests_on = rests_on
+    return _write(book, known)
+
+
+def is_movable(entry: Entry) -> bool:
+    """Whether a plan may say when it runs: what waits, what is paused by a plan, and what runs and may be paused by one."""
+    status = entry.status
+    if isinstance(status, Running):
+        return entry.submission.job.constraints.interruptible and not entry.wish and bool(status.handle)
+    return isinstance(status, Queued | Waiting) or (isinstance(status, Paused) and not status.by_user)
+
+
+def _rests_on(book: Book, free: frozenset[str]) -> object:
+    """What changes a plan beside the grids: who there is, who runs and until when, how long each takes, and whether it may."""
+    return frozenset(
+        (entry.id, entry.id in free, _kind(entry, book.now_at), round(log(entry.duration.total_seconds()) / DURATION_STEP))
+        for entry in book
+    )
+
+
+def _kind(entry: Entry, now_at: datetime) -> object:
+    status = entry.status
+    if isinstance(status, Running) and status.windows and is_movable(entry):
+        return "running", status.windows[0].end_at <= now_at
+    kind = "planned" if isinstance(status, Queued | Waiting) else type(status).__name__
+    # A new try waits for its turn: its back-off makes it another problem.
+    return kind, entry.failures, getattr(status, "by_user", False)
+
+
+def _read_grids(book: Book, doors: QueueDoors, known: Knowledge) -> None:
+    """What is expected of each zone, asked once a half hour, as far as the latest deadline in it."""
+    slot_at = floor_to(book.now_at, REPLAN_EVERY)
+    until: dict[str, datetime] = {}
+    for entry in book:
+        job = entry.submission.job
+        until[job.zone] = max(until.get(job.zone, slot_at + REPLAN_EVERY), job.constraints.deadline_at)
+    before = known.readings if known.read_at == slot_at else {}
+    known.readings = {
+        zone: before[zone]
+        if zone in before and before[zone].query.end_at >= until_at
+        else _read(zone, until_at, doors, book.now_at)
+        for zone, until_at in until.items()
+    }
+    known.read_at = slot_at
+
+
+def _read(zone: str, until_at: datetime, doors: QueueDoors, now_at: datetime) -> Reading:
+    query = Query(zone=zone, start_at=now_at, end_at=max(until_at, now_at + REPLAN_EVERY), now_at=now_at, purpose="forecast")
+    try:
+        return foresee(query, sources=doors.sources)
+    except GreenaiError as error:
+        doors.warn(f"zone {zone}: {error}")
+        return Reading(series=None, step="none", fallback_reason=str(error), payloads=(), query=query)
+
+
+def _write(book: Book, known: Knowledge) -> bool:
+    """Write plans down where they moved."""
+    moved = [entry for entry in book if (placement := known.placements.get(entry.id)) and _has_moved(entry, placement)]
+    moved.sort(key=lambda entry: known.placements[entry.id].windows[0].start_at)
+    for entry in moved[:MOST_MOVES]:
+        placement = known.placements[entry.id]
+        book.move(entry.id, _planned(entry, placement, book.now_at), placement.reason)
+    book.write()
+    return len(moved) <= MOST_MOVES
+
+
+def _has_moved(entry: Entry, placement: Placement) -> bool:
+    status = entry.status
+    if isinstance(status, Queued):
+        return True
+    if isinstance(status, Running):
+        return is_movable(entry) and _ends(status.windows) != _ends(placement.windows)
+    return isinstance(status, Waiting | Paused) and is_movable(entry) and status.windows != placement.windows
+
+
+def _ends(windows: tuple[object, ...]) -> object:
+    """A plan of a job that runs, but for the moment from which it goes on."""
+    return windows
+
+
+def _planned(entry: Entry, placement: Placement, now_at: datetime) -> Waiting | Paused | Running:
+    status = entry.status
+    if isinstance(status, Paused | Running):
+        return replace(status, windows=placement.windows)
+    return Waiting(windows=placement.windows)

@@ -1,0 +1,192 @@
+"""One plan for all jobs of a queue under what the machine has (`greenai.logic.queueing` says how)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from greenai.errors import InputError, NoFeasibleWindow
+from greenai.logic.crowding import Arrangement, Crowd, arrange
+from greenai.logic.deciding import Policy
+from greenai.logic.packing_grid import BoolArray, IntArray
+from greenai.logic.queue_ground import Ground, ground_of
+from greenai.logic.queue_room import Capacity, power_w
+from greenai.logic.queue_times import left_at, may_start_at, rest_of
+from greenai.logic.sharing import dominant, hours_of
+from greenai.model.plan import Window
+from greenai.model.queue import Entry, Running
+from greenai.model.series import IntensitySeries, Source
+
+CUT_AT_MOST = 60
+"""So many of the jobs that may be cut are planned in pieces; each takes a search."""
+
+BARRED_G_PER_KWH = 1e9
+"""The intensity of slots that others hold, to a policy that knows of no others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joint:
+    """The windows of each job by its id, and the jobs that together ask for more than there is before their deadlines."""
+
+    windows: Mapping[str, tuple[Window, ...]]
+    conflict: tuple[str, ...] = ()
+
+
+def joint_plan(
+    jobs: Sequence[Entry],
+    staying: Sequence[Entry],
+    series_by_zone: Mapping[str, IntensitySeries | None],
+    *,
+    capacity: Capacity,
+    now_at: datetime,
+    used: Mapping[str, float],
+    policy: Callable[[str], Policy],
+) -> Joint:
+    """A plan in which none is late, if one is found, and clean; `used` are hours of the machine by user or label."""
+    ground = ground_of(jobs, staying, series_by_zone, capacity=capacity, now_at=now_at)
+    crowd = _crowd(jobs, ground, capacity, now_at, used=used)
+    running = np.array([isinstance(entry.status, Running) for entry in jobs], bool)
+    hasty, late = _without_slack(jobs, crowd, now_at)
+    arrangement, out = arrange(crowd, pinned=np.flatnonzero(running), hasty=hasty[~running[hasty]], late=late[~running[late]])
+    if out.size and running.any():
+        # Only who runs and may pause can still make room.
+        other, still_out = arrange(crowd, pinned=np.flatnonzero(running)[:0], hasty=hasty, late=late)
+        arrangement, out = (other, still_out) if len(still_out) < len(out) else (arrangement, out)
+    windows = {entry.id: _window(entry, ground, int(arrangement.start[j]), now_at) for j, entry in enumerate(jobs)}
+    cuttable = [j for j, entry in enumerate(jobs) if entry.submission.job.constraints.interruptible]
+    placed = [j for j in sorted(cuttable, key=lambda j: crowd.turn[j]) if arrangement.start[j] >= 0]
+    for j in placed[:CUT_AT_MOST]:
+        windows[jobs[j].id] = _cut(jobs[j], arrangement, ground, now_at, job=j, policy=policy)
+    return Joint(windows=windows, conflict=tuple(jobs[j].id for j in _in_the_way(crowd, out).tolist()))
+
+
+def _crowd(jobs: Sequence[Entry], ground: Ground, capacity: Capacity, now_at: datetime, *, used: Mapping[str, float]) -> Crowd:
+    """The jobs in slots. Those shorter than a slot share one: each counts as the part of which so many fit one after another."""
+    begun, step = now_at - ground.start_at, ground.step
+    left = [left_at(entry, now_at) for entry in jobs]
+    starts = [may_start_at(entry, now_at) for entry in jobs]
+    parts = np.array([1 / max(1, step // span) for span in left])
+    needs = [[capacity.needs(entry).get(name, 0.0) for name in ground.resources] for entry in jobs]
+    _, rank = np.unique([entry.submission.priority for entry in jobs], return_inverse=True)
+    zone_of = {zone: place for place, zone in enumerate(ground.zones)}
+    return Crowd(
+        rates=ground.rates,
+        free=ground.free,
+        zone=np.array([zone_of[entry.submission.job.zone] for entry in jobs], np.int64),
+        first=np.array([0 if at <= now_at else ground.ceil(at) for at in starts], np.int64),
+        end=np.array([ground.floor(entry.submission.job.constraints.deadline_at - begun) for entry in jobs], np.int64),
+        length=np.array([-(-span // step) for span in left], np.int64),
+        needs=np.array(needs, dtype=np.float64).reshape(len(jobs), -1) * parts[:, None],
+        power_kw=np.array([power_w(entry) / 1000 for entry in jobs]) * parts,
+        turn=_turns(jobs, left, capacity, used=used),
+        rank=rank.astype(np.int64),
+        day=ground.day,
+        budget_g=ground.budget_g,
+    )
+
+
+def _turns(jobs: Sequence[Entry], left: Sequence[timedelta], capacity: Capacity, *, used: Mapping[str, float]) -> IntArray:
+    """Who chooses first, shape (n,): by priority, then whoever will have had least when this job is done."""
+    had = dict(used)
+    keys = []
+    for entry, span in zip(jobs, left, strict=True):
+        whose = entry.submission.share_of
+        had[whose] = had.get(whose, 0.0) + dominant(entry, capacity.amounts) * hours_of(span)
+        keys.append((-entry.submission.priority, had[whose]))
+    turns: IntArray = np.empty(len(jobs), np.int64)
+    turns[sorted(range(len(jobs)), key=keys.__getitem__)] = np.arange(len(jobs))
+    return turns
+
+
+def _without_slack(jobs: Sequence[Entry], crowd: Crowd, now_at: datetime) -> tuple[IntArray, IntArray]:
+    """The jobs that are in time only if they start at once, and those that are late whatever happens; both may take any slot."""
+    tight = np.flatnonzero(crowd.end - crowd.first < crowd.length)
+    late = [
+        j
+        for j in tight.tolist()
+        if jobs[j].submission.job.constraints.deadline_at < may_start_at(jobs[j], now_at) + left_at(jobs[j], now_at)
+    ]
+    crowd.end[tight] = crowd.rates.shape[1]
+    return np.setdiff1d(tight, late), np.array(late, np.int64)
+
+
+def _window(entry: Entry, ground: Ground, slot: int, now_at: datetime) -> tuple[Window, ...]:
+    """In one piece from that slot on; a slot that has begun is begun now. What found no slot comes after the last."""
+    start_at = max(ground.at(slot) if slot >= 0 else ground.end_at, may_start_at(entry, now_at))
+    return (Window(start_at=start_at, end_at=start_at + left_at(entry, now_at)),)
+
+
+# Who cannot be in time -----------------------------------------------------------------------------------------------
+
+
+def _in_the_way(crowd: Crowd, out: IntArray) -> IntArray:
+    """Jobs that want the same time as those left out, and are due no later: together they ask for more than there is."""
+    if not out.size:
+        return out
+    first, end = crowd.first[out].min(), crowd.end[out].max()
+    shares = (crowd.needs > 0)[:, (crowd.needs[out] > 0).any(axis=0)].any(axis=1)
+    there: IntArray = np.flatnonzero((crowd.first < end) & (crowd.end > first) & (crowd.end <= end) & shares)
+    return there
+
+
+# In pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _cut(
+    entry: Entry, arrangement: Arrangement, ground: Ground, now_at: datetime, *, job: int, policy: Callable[[str], Policy]
+) -> tuple[Window, ...]:
+    """The windows of a job that may be cut, by its policy within what the others leave free, if that is cleaner."""
+    slot = arrangement.lift(job)
+    whole = _window(entry, ground, slot, now_at)
+    windows = _pieces(entry, arrangement, ground, now_at, job=job, policy=policy, whole=whole)
+    for window in windows:
+        span = slice(ground.floor(window.start_at), ground.ceil(window.end_at))
+        arrangement.free[:, span] -= arrangement.crowd.needs[job][:, None]
+    return windows
+
+
+def _pieces(
+    entry: Entry,
+    arrangement: Arrangement,
+    ground: Ground,
+    now_at: datetime,
+    *,
+    job: int,
+    policy: Callable[[str], Policy],
+    whole: tuple[Window, ...],
+) -> tuple[Window, ...]:
+    rest = rest_of(entry, now_at)
+    limits = rest.constraints
+    if limits.deadline_at > entry.submission.job.constraints.deadline_at or limits.deadline_at > ground.end_at:
+        return whole
+    series = _barred(arrangement, ground, rest.zone, job)
+    base_g_per_kw = _cost_g_per_kw(series, whole)
+    try:
+        plan = policy(rest.policy)(series, limits, now_at)
+        goes_on = isinstance(entry.status, Running)
+        if goes_on and plan.windows[0].start_at > now_at:
+            plan = policy(rest.policy)(series, replace(limits, duration=limits.duration + limits.resume_cost), now_at)
+    except (NoFeasibleWindow, InputError):
+        return whole
+    free = all(series.values[ground.floor(w.start_at) : ground.ceil(w.end_at)].max() < BARRED_G_PER_KWH for w in plan.windows)
+    worth = plan.cost_g_per_kw < base_g_per_kw * (1 - (limits.min_saving if goes_on else 0.0) - 1e-9)
+    return plan.windows if free and worth else whole
+
+
+def _barred(arrangement: Arrangement, ground: Ground, zone: str, job: int) -> IntensitySeries:
+    """What a zone costs in g/kWh, with the slots barred in which there is no room for this job."""
+    hours = hours_of(ground.step)
+    full: BoolArray = (arrangement.free < arrangement.least[job][:, None]).any(axis=0)
+    values = np.where(full, BARRED_G_PER_KWH, ground.rates[ground.zones.index(zone)] / hours)
+    source = Source(provider="queue", url="", fetched_at=ground.start_at, payload_sha256="")
+    return IntensitySeries(start_at=ground.start_at, step=ground.step, values=values, zone=zone, kind="forecast", source=source)
+
+
+def _cost_g_per_kw(series: IntensitySeries, windows: Sequence[Window]) -> float:
+    """Of windows within the series; what lies beyond costs nothing here."""
+    return sum(
+        series.integral_g_per_kw(min(window.start_at, series.end_at), min(window.end_at, series.end_at)) for window in windows
+    )

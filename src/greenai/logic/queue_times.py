@@ -1,0 +1,63 @@
+"""How long a queued job has run, how long it still runs, and when it may."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from greenai.model.job import Job
+from greenai.model.queue import Entry, Paused, Pausing, Queued, Running
+
+LONGEST_BACK_OFF = timedelta(hours=1)
+LEAST_LEFT = timedelta(seconds=1)
+"""A job that is not over has at least this left."""
+
+NOTHING = timedelta(0)
+
+
+def back_off(failures: int) -> timedelta:
+    """How long to wait before the next try: 1, 2, 4 ... minutes, an hour at most; nothing before the first."""
+    return min(timedelta(minutes=2 ** min(failures - 1, 10)), LONGEST_BACK_OFF) if failures > 0 else NOTHING
+
+
+def spent_at(entry: Entry, now_at: datetime) -> timedelta:
+    """The time its work has taken so far, this leg counted, what was lost to resumes not."""
+    status = entry.status
+    ran = max(NOTHING, now_at - status.started_at) if isinstance(status, Running | Pausing) else NOTHING
+    return max(NOTHING, entry.worked + ran - _lost(entry))
+
+
+def _lost(entry: Entry) -> timedelta:
+    """What its resumes have cost; a retry begins with none."""
+    return entry.resumes * entry.submission.job.constraints.resume_cost if entry.worked else NOTHING
+
+
+def left_at(entry: Entry, now_at: datetime) -> timedelta:
+    """How long a job still runs; with the cost of the resume if it would be run again, or is just being."""
+    left = entry.duration - spent_at(entry, now_at)
+    if entry.progress_share is not None:
+        left = min(left, entry.duration * (1 - entry.progress_share))
+    again = isinstance(entry.status, Paused) and not entry.status.run_id
+    return max(LEAST_LEFT, left) + (entry.submission.job.constraints.resume_cost if again else NOTHING)
+
+
+def may_start_at(entry: Entry, now_at: datetime) -> datetime:
+    """Not before its earliest start, nor before its back-off after a failure is over."""
+    earliest_at = max(now_at, entry.submission.job.constraints.earliest_at)
+    if isinstance(entry.status, Queued):
+        earliest_at = max(earliest_at, entry.changed_at + back_off(entry.failures))
+    return earliest_at
+
+
+def latest_start_at(entry: Entry, now_at: datetime) -> datetime:
+    """The last moment at which what is left, in one piece, still ends by the deadline."""
+    return entry.submission.job.constraints.deadline_at - left_at(entry, now_at)
+
+
+def rest_of(entry: Entry, now_at: datetime) -> Job:
+    """What is left of a job, as a job of its own. One that can no longer be in time is given the time it needs."""
+    limits = entry.submission.job.constraints
+    duration, earliest_at = left_at(entry, now_at), may_start_at(entry, now_at)
+    deadline_at = max(limits.deadline_at, earliest_at + duration)
+    rest = replace(limits, earliest_at=earliest_at, deadline_at=deadline_at, duration=duration)
+    return replace(entry.submission.job, constraints=rest)
