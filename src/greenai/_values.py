@@ -111,6 +111,20 @@ def span_of_numbers(low: float, high: float) -> Read:
     return read
 
 
+def pairs(value: object, _base: Path) -> str:
+    """Names and what each stands for, as `pairs_of` reads them: "GB=gb,DE=fr", or a table of TOML."""
+    text = ",".join(f"{name}={item}" for name, item in value.items()) if isinstance(value, dict) else value
+    if not isinstance(text, str) or any(not (name and item) for name, item in pairs_of(text)):
+        raise InputError(f"{value!r} is no list of pairs", hint="write it as NAME=VALUE,NAME=VALUE")
+    return ",".join(f"{name}={item}" for name, item in pairs_of(text))
+
+
+def pairs_of(text: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of "GB=gb,DE=fr"; what is missing of one is empty."""
+    split = [word.partition("=") for word in text.split(",") if word.strip()]
+    return tuple((name.strip(), item.strip()) for name, _, item in split)
+
+
 def toml_table(file: Path) -> dict[str, object] | None:
     """The whole table of a TOML file, None if there is no such file.
 

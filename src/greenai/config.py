@@ -136,6 +136,12 @@ class Settings:
     history: Path | None = field(
         default=None, metadata=_about(values.path, '"measured.csv"', "series file of the past that forecasts are made from")
     )
+    slurm_partitions: str = field(
+        default="",
+        metadata=_about(
+            values.pairs, '"GB=london,FR=paris"', "partition of Slurm that stands in each zone; others go where sbatch puts them"
+        ),
+    )
     powercap_root: Path = field(
         default=Path("/sys/class/powercap"),
         metadata=_about(values.path, '"/sys/class/powercap"', "where RAPL counters are looked for"),

@@ -16,6 +16,7 @@ from greenai import config, plugins
 from greenai._version import __version__
 from greenai.adapters.clock import SystemClock
 from greenai.adapters.door import SchemeDoor
+from greenai.adapters.executors import slurm_commands as slurm_doors
 from greenai.adapters.executors.local import LocalExecutor, check_command
 from greenai.adapters.exporters import decision_json, evidence_csv, series_csv
 from greenai.adapters.files import FileDoor
@@ -64,6 +65,7 @@ __all__ = [
     "policy_named",
     "run_environment",
     "settings_with",
+    "slurm_commands",
     "sources_of",
     "system_clock",
     "verify_ledger",
@@ -225,6 +227,11 @@ def local_executor() -> Executor:
     return LocalExecutor()
 
 
+def slurm_commands() -> slurm_doors.Slurm:
+    """The cluster whose commands stand on this process's path."""
+    return slurm_doors.Slurm(os.environ)
+
+
 def meter_environment(settings: Settings) -> MeterEnvironment:
     """Where meters look, as plain values."""
     return MeterEnvironment(
@@ -314,7 +321,7 @@ def facts_of(
         count=unit[1],
         hold_w=settings.hold_w,
         threshold_g_per_kwh=limits.max_g_per_kwh,
-        labels=dict(labels),
+        labels={**slurm_doors.job_labels(os.environ), **labels},
         machine={"os": platform.system(), "machine": platform.machine(), "python": platform.python_version()},
         version=__version__,
         csv_path=str(csv.absolute()) if csv else "",

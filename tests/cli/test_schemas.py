@@ -53,6 +53,7 @@ OWN_SCHEMA = {
     "evidence verify": "verify",
     "evidence settle": "settle",
     "evidence export": "export",
+    **{f"slurm {leaf}": f"slurm_{leaf}" for leaf in ("wrap", "pause", "energy", "begin", "slots", "lua")},
     "doctor": "doctor",
     "config show": "config_show",
     "config path": "config_path",

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "experiment": ("experiment:experiment", "Baseline against optimised, in randomised pairs."),
     "predict": ("predict:predict", "Train on one table, predict another, measured."),
     "report": ("report:report", "Cards, footprint, impact and one page, from the ledger."),
+    "slurm": ("slurm:slurm", "Plan, submit and pause sbatch scripts; filters for a site."),
     "measure": ("measure:measure", "Run a command now and measure it."),
     "profile-scaling": ("profile_scaling:profile_scaling", "How speed and power grow with a command's workers."),
     "evidence": ("evidence:evidence", "List, show, verify, settle and export what was recorded."),

@@ -22,8 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from greenai.adapters.executors._run_files import RunFiles
-from greenai.adapters.executors._slurm_commands import TAG, Slurm, SlurmJob, stamp
 from greenai.adapters.executors.local import check_command
+from greenai.adapters.executors.slurm_commands import TAG, Slurm, SlurmJob, stamp
 from greenai.errors import InputError, StoreError
 from greenai.model.queue import Alive, Gone, RunState, Task, Unstarted
 

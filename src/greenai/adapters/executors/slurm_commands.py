@@ -46,6 +46,22 @@ FOR_EVER = (
 )
 """What sbatch says of a job that no later try would bring in."""
 
+LABELS = {
+    "slurm_job_id": "SLURM_JOB_ID",
+    "slurm_array": "SLURM_ARRAY_JOB_ID",
+    "slurm_array_task": "SLURM_ARRAY_TASK_ID",
+    "slurm_cluster": "SLURM_CLUSTER_NAME",
+    "slurm_partition": "SLURM_JOB_PARTITION",
+    "slurm_node": "SLURMD_NODENAME",
+    "slurm_restarts": "SLURM_RESTART_COUNT",
+}
+ALLOCATED = {
+    "cpu": "SLURM_CPUS_ON_NODE",
+    "mem_mb": "SLURM_MEM_PER_NODE",
+    "node": "SLURM_JOB_NUM_NODES",
+    "gpu": "SLURM_GPUS_ON_NODE",
+}
+
 LIVE = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"})
 IN_LINE = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"})
 
@@ -196,6 +212,16 @@ class Slurm:
     def _is_away(self, words: str) -> StoreError:
         self._away_s, self._away, self._asked_s = time.monotonic(), words, None
         return StoreError(words, hint="Slurm keeps its jobs; greenai asks again by itself")
+
+
+def job_labels(environ: Mapping[str, str]) -> dict[str, str]:
+    """What evidence says of the Slurm job it was made in: number, node, partition, what was allocated; nothing outside one."""
+    if not environ.get("SLURM_JOB_ID"):
+        return {}
+    known = {name: environ.get(variable, "") for name, variable in LABELS.items()}
+    allocated = [(name, environ.get(variable, "")) for name, variable in ALLOCATED.items()]
+    known["slurm_tres"] = ",".join(f"{name}={amount}" for name, amount in allocated if amount)
+    return {name: value for name, value in known.items() if value}
 
 
 def stamp(moment: datetime) -> str:

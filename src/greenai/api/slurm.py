@@ -1,0 +1,296 @@
+"""The verbs for people who keep their sbatch scripts: plan and submit, pause, tables for a site's filters, energy."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from greenai._values import pairs_of
+from greenai.api.asking import Asking, Moment, moment_of, new_run_id
+from greenai.api.planning import PlanAnswer, forecast, plan
+from greenai.api.recording import evidence_list
+from greenai.config import Settings
+from greenai.errors import GreenaiError, InputError, NoFeasibleWindow, UnknownJob
+from greenai.logic.slurm_words import Stated, begin_option, limit_of, stated
+from greenai.model.units import J_PER_KWH, iso_utc
+from greenai.wiring import settings_with, slurm_commands
+from greenai.zones import local_timezone
+
+if TYPE_CHECKING:
+    from greenai.adapters.executors.slurm_commands import Slurm, SlurmJob
+
+GRACE = timedelta(seconds=120)
+TAG = "greenai:run="
+LARGEST_SCRIPT_BYTES = 4 * 1024 * 1024
+"""Slurm's own max_script_size."""
+
+COMES_BACK_WITHIN = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrapped:
+    """An sbatch command with its plan. `command` is what is run; `job_id` is empty until Slurm has taken it."""
+
+    run_id: str
+    answer: PlanAnswer
+    command: tuple[str, ...]
+    partition: str
+    duration_source: str
+    notes: tuple[str, ...] = ()
+    job_id: str = ""
+
+    @property
+    def begin_at(self) -> datetime | None:
+        """When Slurm may start it; None for at once."""
+        decision = self.answer.decision
+        return decision.start_at if decision.action == "wait" else None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON types; its schema is greenai/schemas/slurm_wrap.schema.json."""
+        return {
+            "schema": "greenai.slurm_wrap/1",
+            "job_id": self.job_id or None,
+            "run_id": self.run_id,
+            "command": list(self.command),
+            "begin_at": iso_utc(self.begin_at) if self.begin_at else None,
+            "partition": self.partition or None,
+            "duration_s": self.answer.job.constraints.duration.total_seconds(),
+            "duration_source": self.duration_source,
+            "notes": list(self.notes),
+            "plan": self.answer.document(),
+        }
+
+
+def wrap(
+    arguments: Sequence[str],
+    *,
+    pausable: bool = False,
+    anywhere: bool = False,
+    settings: Settings | None = None,
+    **ask: Unpack[Asking],
+) -> Wrapped:
+    """Plan what `sbatch *arguments` would submit; submits nothing.
+
+    The script's time limit is taken for its length unless `duration` is given.
+    `pausable`: the script saves when it gets USR1. `anywhere`: of the partitions
+    of the setting slurm_partitions the one with the cleanest window is taken.
+
+    Raises:
+        InputError: no script, no length, or options that contradict each other.
+        NoFeasibleWindow: the job does not fit before its end.
+    """
+    known = settings_with(settings)
+    told, notes = stated(arguments, _script(arguments)), []
+    if told.has("--begin"):
+        raise InputError("sbatch is given a --begin already", hint="leave it out: greenai sets it")
+    source = "given"
+    if ask.get("duration") is None:
+        ask["duration"], source = _length(told), "the time limit, an upper bound"
+    if ask.get("interruptible"):
+        raise InputError("a script of Slurm is planned in one piece", hint="for pieces: greenai submit --executor slurm")
+    answer, partition = _cleanest(told, known, ask, anywhere=anywhere)
+    if answer.decision.action == "miss":
+        raise NoFeasibleWindow(answer.decision.reason, hint="allow a later finish (--finish-by) or a shorter run (--duration)")
+    run_id = new_run_id(answer.decision.made_at)
+    own = [begin_option(answer.decision.start_at, local_timezone(os.environ))] if answer.decision.action == "wait" else []
+    own += [f"--partition={partition}"] if partition else []
+    if told.has("--comment"):
+        notes.append("the job keeps its own --comment: greenai's name of it is not written there")
+    else:
+        own.append(f"--comment={TAG}{run_id}")
+    own += _pausing(told) if pausable else []
+    return Wrapped(
+        run_id=run_id,
+        answer=answer,
+        command=("sbatch", *own, *arguments),
+        partition=partition,
+        duration_source=source,
+        notes=tuple(notes),
+    )
+
+
+def submit(wrapped: Wrapped) -> Wrapped:
+    """Hand a planned command to Slurm; raises InputError where Slurm refuses it, StoreError where it does not answer."""
+    return replace(wrapped, job_id=slurm_commands().submit(wrapped.command[1:], os.environ))
+
+
+def pause(job_id: str, *, until: Moment | None = None, within: timedelta = COMES_BACK_WITHIN) -> datetime | None:
+    """Ask the script of a job to save and leave by USR1, and let it come back at `until`; without it, when it is released.
+
+    The script comes back by RequeueExit=75 in slurm.conf, or by its own `scontrol requeue`.
+    A job that waits in line is only moved.
+
+    Raises:
+        UnknownJob: Slurm has no such job of this user.
+        GreenaiError: it did not come back within `within`.
+    """
+    slurm = slurm_commands()
+    until_at = None if until is None else moment_of(until, datetime.now(UTC)).astimezone(UTC)
+    if not _job(slurm, job_id).is_in_line:
+        slurm.signal(job_id, "USR1")
+        _await(lambda: _is_back(slurm, job_id), job_id, within)
+    if until_at is None:
+        slurm.hold(job_id)
+    else:
+        slurm.start_at(job_id, until_at)
+    return until_at
+
+
+def begin(*, limit: str, settings: Settings | None = None, **ask: Unpack[Asking]) -> tuple[datetime | None, str]:
+    """For a site's cli_filter.lua: when a job with this time limit may begin, None for at once, and why."""
+    span = limit_of(limit)
+    if span is None:
+        return None, "it has no time limit: its length is not known"
+    ask["duration"] = span
+    decision = plan(settings=settings, **ask).decision
+    return (decision.start_at if decision.action == "wait" else None), decision.reason
+
+
+def slots(*, hours: float | None = None, settings: Settings | None = None) -> tuple[str, ...]:
+    """For a site's job_submit.lua: the forecast of each partition, a line each: partition, first second, step in s, g/kWh.
+
+    Raises:
+        ProviderError: nothing is known of a zone.
+    """
+    known = settings_with(settings)
+    lines = []
+    for partition, zone in {"*": known.zone, **_zones(known)}.items():
+        series = forecast(zone, hours=hours, settings=replace(known, zone=zone)).series
+        if series is not None:
+            values = " ".join(f"{value:.1f}" for value in series.values)
+            lines.append(f"{partition} {int(series.start_at.timestamp())} {int(series.step.total_seconds())} {values}")
+    return tuple(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """The energy of one Slurm job by greenai's meters, and by Slurm's own; None where Slurm counts none."""
+
+    job_id: str
+    run_ids: tuple[str, ...]
+    energy_kwh: float
+    slurm_kwh: float | None
+
+
+def energy(job_ids: Sequence[str] = (), *, settings: Settings | None = None) -> tuple[Beside, ...]:
+    """What each job of Slurm used: the evidence of all its legs, and beside it what sacct counted.
+
+    Raises:
+        StoreError: the ledger cannot be read, or Slurm does not answer.
+    """
+    legs: dict[str, list[dict[str, Any]]] = {}
+    for document in evidence_list(settings=settings):
+        job_id = _labels(document).get("slurm_job_id", "")
+        if job_id and (not job_ids or job_id in job_ids):
+            legs.setdefault(job_id, []).append(document)
+    slurm = slurm_commands()
+    return tuple(_beside(slurm, job_id, documents) for job_id, documents in legs.items())
+
+
+def _beside(slurm: Slurm, job_id: str, documents: Sequence[dict[str, Any]]) -> Beside:
+    counted_j = slurm.consumed_j(job_id)
+    return Beside(
+        job_id=job_id,
+        run_ids=tuple(document["run_id"] for document in documents),
+        energy_kwh=sum(document["it_kwh"]["value"] for document in documents),
+        slurm_kwh=None if counted_j is None else counted_j / J_PER_KWH,
+    )
+
+
+def _labels(document: dict[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = document["inputs"]["facts"]["labels"]
+    return labels
+
+
+def _script(arguments: Sequence[str]) -> str:
+    """The text of the script among the arguments; empty for --wrap and for a script that comes from stdin."""
+    for word in arguments:
+        path = Path(word)
+        if not word.startswith("-") and path.is_file() and path.stat().st_size <= LARGEST_SCRIPT_BYTES:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if text.startswith("#!"):
+                return text
+    if not any(word.startswith("--wrap") for word in arguments):
+        raise InputError(
+            "sbatch is given no script that is here", hint="greenai slurm wrap -- job.sh, or -- --wrap 'python train.py'"
+        )
+    return ""
+
+
+def _length(told: Stated) -> timedelta:
+    if told.limit is None:
+        raise InputError(
+            "how long the job takes is not known: its script states no time limit",
+            hint="add --duration 2h, or #SBATCH --time to the script",
+        )
+    return told.limit
+
+
+def _zones(settings: Settings) -> dict[str, str]:
+    """The zone of each partition."""
+    return {partition: zone for zone, partition in pairs_of(settings.slurm_partitions)}
+
+
+def _cleanest(told: Stated, settings: Settings, ask: Asking, *, anywhere: bool) -> tuple[PlanAnswer, str]:
+    """The plan, and the partition that had to be chosen for it; none where sbatch is told or may choose itself."""
+    zones = _zones(settings)
+    if not anywhere:
+        named = [zones[name] for name in told.partitions if name in zones]
+        return plan(zone=named[0] if len(set(named)) == 1 else None, settings=settings, **ask), ""
+    if told.has("--partition"):
+        raise InputError("--anywhere chooses the partition, and sbatch is given one", hint="leave one of them out")
+    if not zones:
+        raise InputError("no partition is known to stand in a zone", hint='set slurm_partitions = "GB=london,FR=paris"')
+    plans = {partition: plan(zone=zone, settings=settings, **ask) for partition, zone in sorted(zones.items())}
+    best = min(plans, key=lambda name: _expected(plans[name]))
+    return plans[best], best
+
+
+def _expected(answer: PlanAnswer) -> float:
+    expected = answer.decision.expected_g_per_kwh
+    return float("inf") if expected is None else expected
+
+
+def _pausing(told: Stated) -> list[str]:
+    """What lets a script be paused, as far as it does not say so itself."""
+    own = []
+    if not told.has("--signal"):
+        own.append(f"--signal=B:USR1@{int(GRACE.total_seconds())}")
+    if not told.has("--requeue", "--no-requeue"):
+        own.append("--requeue")
+    if not told.has("--open-mode"):
+        own.append("--open-mode=append")
+    return own
+
+
+def _job(slurm: Slurm, job_id: str) -> SlurmJob:
+    found = [job for job in slurm.jobs(fresh=True) if job.job_id == job_id]
+    if not found:
+        raise UnknownJob(f"Slurm has no job {job_id} of yours", hint="squeue --me lists them")
+    return found[0]
+
+
+def _is_back(slurm: Slurm, job_id: str) -> bool:
+    """Whether a job that was asked to leave waits in line again; raises GreenaiError where it has ended."""
+    job = _job(slurm, job_id)
+    if not (job.is_in_line or job.is_live):
+        raise GreenaiError(
+            f"job {job_id} ended as {job.state} and does not come back",
+            hint="it must save, then exit 75 with RequeueExit=75 in slurm.conf, or call scontrol requeue itself",
+        )
+    return job.is_in_line
+
+
+def _await(holds: Callable[[], bool], job_id: str, within: timedelta) -> None:
+    give_up_s = time.monotonic() + within.total_seconds()
+    while not holds():
+        if time.monotonic() > give_up_s:
+            raise GreenaiError(
+                f"job {job_id} was asked to pause and still runs", hint="its script must trap USR1, save and leave"
+            )
+        time.sleep(0.5)
