@@ -35,7 +35,7 @@ HOUR = timedelta(hours=1)
 
 def submission(job_id: str = "", *, duration: timedelta = HOUR, slack: timedelta = 24 * HOUR, **given: Any) -> Submission:
     """One job: `python train.py`, done a day from noon."""
-    of_job = {name: given.pop(name) for name in ("command", "zone", "labels", "power_w") if name in given}
+    of_job = {name: given.pop(name) for name in ("command", "zone", "labels", "power_w", "policy") if name in given}
     limits = {name: given.pop(name) for name in ("interruptible", "resume_cost", "min_chunk") if name in given}
     submitted_at = given.pop("submitted_at", NOON)
     earliest_at = given.pop("earliest_at", submitted_at)
@@ -81,6 +81,7 @@ submissions = st.builds(
     environment=st.dictionaries(names, names, max_size=2),
     pause_way=st.sampled_from(["auto", "checkpoint", "freeze"]),
     grace=spans,
+    pause_cost_source=names,
     share_of=names,
 )
 

@@ -192,6 +192,7 @@ def submission_document(submission: Submission) -> Document:
         "pause_way": submission.pause_way,
         "grace_s": _seconds(submission.grace),
         "duration_source": submission.duration_source,
+        "pause_cost_source": submission.pause_cost_source,
         "share_of": submission.share_of,
     }
 
@@ -205,6 +206,7 @@ def submission_from(document: Mapping[str, Any]) -> Submission:
         after=tuple(document["after"]),
         environment=MappingProxyType(dict(document["environment"])),
         grace=_span(document["grace_s"]),
+        pause_cost_source=document.get("pause_cost_source", ""),
         **{name: document[name] for name in same},
     )
 

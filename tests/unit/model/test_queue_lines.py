@@ -107,3 +107,9 @@ def test_a_line_is_one_line():
     line = event_line(first(submission("1", command=("echo", "a\nb"))))
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
+
+
+def test_a_submission_written_before_pauses_were_learned():
+    document = submission_document(submission("7"))
+    del document["pause_cost_source"]
+    assert submission_from(document) == submission("7")
