@@ -33,6 +33,9 @@ TELLING_STEP = 0.01
 ENOUGH_SHARE = 0.05
 """From here on the time that the work done took says how long all of it takes."""
 
+LEAST_BELIEVED = 0.5
+"""Output that was read, and would make the job shorter than this share of what was expected, is not believed."""
+
 OVERRUN_FACTOR = 1.2
 LEAST_OVERRUN = timedelta(minutes=1)
 """A job that outlasts its expected length is expected to take this much more, again and again: nobody knows better."""
@@ -120,25 +123,34 @@ def _alive(book: Book, entry: Entry, status: Leg, state: Alive) -> None:
         book.move(entry.id, frozen, "frozen where it stands: it keeps its memory")
     elif isinstance(known, Running) and known != status:
         book.move(entry.id, known, "runs")
-    _retime(book, book[entry.id], state.progress_share)
+    _retime(book, book[entry.id], state)
 
 
-def _retime(book: Book, entry: Entry, share: float | None) -> None:
+def _retime(book: Book, entry: Entry, state: Alive) -> None:
     """What its progress, or the time it has taken already, says of its length."""
     if not isinstance(entry.status, Running):
         return
     spent = spent_at(entry, book.now_at)
+    share = _believed_share(entry, state, spent)
     known_share = entry.progress_share or 0.0
     if share is not None and abs(share - known_share) >= TELLING_STEP:
         enough = share >= ENOUGH_SHARE and spent > timedelta(0)
         whole = _rounded(spent / share) if enough else entry.duration
         told = Retimed(duration=whole, progress_share=share, source="its progress" if enough else entry.duration_source)
-        book.change(entry.id, told, f"{share:.0%} done, as the program says")
+        book.change(entry.id, told, f"{share:.0%} done, as {'its output' if state.is_read else 'the program'} says")
     elif spent >= entry.duration:
         whole = _rounded(max(spent * OVERRUN_FACTOR, spent + LEAST_OVERRUN))
         told = Retimed(duration=whole, progress_share=entry.progress_share, source="it outlasts what was expected")
         reason = f"it runs longer than the {span_words(entry.duration)} expected: now taken to need {span_words(whole)}"
         book.change(entry.id, told, reason)
+
+
+def _believed_share(entry: Entry, state: Alive, spent: timedelta) -> float | None:
+    """The progress; none where output was read that may count a part of the work only, such as the first of many bars."""
+    share = state.progress_share
+    if state.is_read and share and spent / share < LEAST_BELIEVED * entry.submission.job.constraints.duration:
+        return None
+    return share
 
 
 def _rounded(span: timedelta) -> timedelta:
