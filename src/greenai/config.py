@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from greenai.model.series import Basis
 
 ENV_PREFIX = "GREENAI_"
-CHILD_ENV = ("GREENAI_RUN_ID", "GREENAI_ZONE", "GREENAI_PAUSE_FILE", "GREENAI_CHECKPOINT_DIR", "GREENAI_RESUMES")
+CHILD_ENV = (
+    *("GREENAI_RUN_ID", "GREENAI_JOB_ID", "GREENAI_ARRAY_INDEX", "GREENAI_ZONE", "GREENAI_RESUMES"),
+    *("GREENAI_PAUSE_FILE", "GREENAI_CHECKPOINT_DIR", "GREENAI_PROGRESS_FILE", "GREENAI_PROGRESS_FD"),
+)
 """What a job is told by the greenai that runs it; a greenai inside the job does not take them for typing errors."""
 
 DEFAULT = "default"
@@ -135,6 +138,26 @@ class Settings:
     )
     history: Path | None = field(
         default=None, metadata=_about(values.path, '"measured.csv"', "series file of the past that forecasts are made from")
+    )
+    capacity_cpus: float | None = field(
+        default=None,
+        metadata=_about(values.number(0.0, 1e5), "16", "CPU cores that queued jobs may take; default: the machine's"),
+    )
+    capacity_gpus: float | None = field(
+        default=None, metadata=_about(values.number(0.0, 1e4), "2", "GPUs that queued jobs may take; default: those NVML lists")
+    )
+    capacity_memory_gb: float | None = field(
+        default=None,
+        metadata=_about(values.number(0.0, 1e6), "64", "memory that queued jobs may take, GB; default: the machine's"),
+    )
+    power_cap_w: float | None = field(
+        default=None, metadata=_about(values.number(0.0, 1e7), "2000", "power that queued jobs may draw together, watts")
+    )
+    carbon_budget_g_per_day: float | None = field(
+        default=None, metadata=_about(values.number(0.0, 1e9), "5000", "grams a UTC day of the queue should stay within")
+    )
+    share_by: str = field(
+        default="user", metadata=_about(values.text, '"user"', "whose share a queued job counts to: user, or the name of a label")
     )
     slurm_partitions: str = field(
         default="",

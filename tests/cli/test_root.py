@@ -128,6 +128,7 @@ DOCUMENTED = {
     "SeriesError": 2,
     "SeriesGap": 2,
     "MixedSeries": 2,
+    "UnknownJob": 2,
     "NoFeasibleWindow": 3,
     "ProviderError": 4,
     "ProviderUnavailable": 4,

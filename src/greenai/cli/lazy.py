@@ -11,11 +11,19 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are named in a table and imported when used."""
+    """A group whose commands are named in a table and imported when used; `default` is run where none is named."""
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], default: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._table = table
+        self._default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command first where options or nothing stand."""
+        asks_help = bool(args) and args[0] in ctx.help_option_names
+        if self._default and not asks_help and (not args or args[0].startswith("-")):
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the table's order."""

@@ -1,0 +1,182 @@
+"""Queued jobs in words: their status, and the story of a life."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
+
+from rich.text import Text
+
+from greenai.cli import words
+from greenai.cli.screen import BAD, CALM, GOOD, WARN
+from greenai.logic.queue_document import start_of
+from greenai.model.queue import (
+    STATUS_NAMES,
+    Change,
+    Ended,
+    Entry,
+    Held,
+    JobEvent,
+    Moved,
+    Paused,
+    Pausing,
+    Queued,
+    Retimed,
+    Running,
+    Status,
+    Submission,
+    Submitted,
+    Waiting,
+    Wished,
+)
+
+NO_DAEMON = "no daemon runs: start one with greenai daemon"
+STYLES = {"completed": GOOD, "failed": BAD, "lost": BAD, "cancelled": WARN, "running": GOOD, "held": WARN, "waiting": ""}
+UNITS = {"cpus": "CPU cores", "gpus": "GPUs", "memory_gb": "GB"}
+NOW = timedelta(minutes=1)
+"""What starts within this is planned for now."""
+
+WISHES = {"cancel": "asked to end by the user", "pause": "asked to pause by the user", "": "the user took that back"}
+OUTCOMES = {"completed": "ended well", "cancelled": "cancelled", "lost": "lost: nobody saw its end"}
+
+
+def status_word(status: Status) -> str:
+    """Held, queued, waiting, running, pausing, paused; of what is over, how it ended."""
+    return status.outcome if isinstance(status, Ended) else STATUS_NAMES[type(status)]
+
+
+def status_text(status: Status) -> Text:
+    """The same, coloured."""
+    word = status_word(status)
+    return Text(word, style=STYLES.get(word, CALM))
+
+
+def command_of(submission: Submission, limit: int | None = None) -> str:
+    """The command as a shell would take it, on one line, cut to `limit` characters."""
+    line = " ".join(shlex.join(submission.job.command).split())
+    return line if limit is None or len(line) <= limit else f"{line[: max(1, limit - 1)]}…"
+
+
+def when(entry: Entry, zone: tzinfo) -> str:
+    """The time that matters now: start, next start, or end."""
+    status, start_at = entry.status, start_of(entry.status)
+    match status:
+        case Running() | Pausing():
+            done = f", {words.share(entry.progress_share)} done" if entry.progress_share is not None else ""
+            return f"since {words.clock_time(status.started_at, zone)}{done}"
+        case Ended():
+            return words.clock_time(status.ended_at, zone)
+        case Paused(by_user=True):
+            return "until you resume it"
+        case Queued() if entry.submission.after:
+            return f"after {', '.join(entry.submission.after)}"
+    return words.clock_time(start_at, zone) if start_at else ""
+
+
+def length(entry: Entry) -> str:
+    """How long it ran, or takes."""
+    return words.about(entry.worked) if entry.is_over else words.about(entry.duration)
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """How many jobs there are of each status: 2 running, 3 waiting, 40 ended."""
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items() if count) or "no jobs"
+
+
+def amounts_words(amounts: Mapping[str, float]) -> str:
+    """How much of each resource: 2 GPUs, 16 CPU cores, 64 GB."""
+    return ", ".join(f"{amount:.4g} {UNITS.get(name, name)}" for name, amount in amounts.items()) or "no room"
+
+
+def style_of(change: Change) -> str:
+    """The colour of a step: that of the status it leads to."""
+    return STYLES.get(status_word(change.status), "") if isinstance(change, Moved) else CALM
+
+
+# A life --------------------------------------------------------------------------------------------------------------
+
+
+def life(events: Sequence[JobEvent], zone: tzinfo) -> Iterator[tuple[JobEvent, str]]:
+    """Each step of a job's life in words; steps that say nothing new are left out."""
+    before: Status | None = None
+    told = _without_repeats(events)
+    for event in told:
+        text = step(event, before, zone)
+        if isinstance(event.change, Moved):
+            before = event.change.status
+        if text:
+            yield event, text
+
+
+def _without_repeats(events: Sequence[JobEvent]) -> list[JobEvent]:
+    """Of several changes of a job's length in a row the last alone."""
+    kept = [one for one, other in pairwise(events) if not (isinstance(one.change, Retimed) and isinstance(other.change, Retimed))]
+    return [*kept, *events[-1:]]
+
+
+def step(event: JobEvent, before: Status | None, zone: tzinfo) -> str:
+    """One step in words, after the status before it; empty for one that says nothing new."""
+    change: Change = event.change
+    match change:
+        case Submitted(submission=submission):
+            return _submitted(submission, zone)
+        case Wished(wish=wish):
+            return WISHES[wish]
+        case Retimed():
+            return _retimed(change)
+    return _moved(change.status, before, event, zone)
+
+
+def _submitted(submission: Submission, zone: tzinfo) -> str:
+    limits = submission.job.constraints
+    due = words.clock_time(limits.deadline_at, zone)
+    return f"submitted: takes {words.about(limits.duration)}, to be done by {due}"
+
+
+def _retimed(change: Retimed) -> str:
+    done = f"{words.share(change.progress_share)} done, " if change.progress_share is not None else ""
+    return f"{done}takes {words.about(change.duration)} in all, by {change.source}"
+
+
+def _moved(status: Status, before: Status | None, event: JobEvent, zone: tzinfo) -> str:
+    reason = event.reason
+    match status:
+        case Waiting():
+            verb = "moved to" if isinstance(before, Waiting) else "planned for"
+            return _with_reason(f"{verb} {_starts(status, event.at, zone)}", reason)
+        case Running():
+            return _started(status, before, reason)
+        case Paused() if isinstance(before, Paused) and status.windows:
+            return _with_reason(f"to go on {_starts(status, event.at, zone)}", reason)
+        case Ended():
+            return _ended(status, reason)
+        case Held() | Queued() | Pausing() | Paused():
+            return reason or STATUS_NAMES[type(status)]
+
+
+def _starts(status: Waiting | Paused, at: datetime, zone: tzinfo) -> str:
+    """The next start, seen from `at`."""
+    start_at = start_of(status)
+    if start_at is None:
+        return "when there is room"
+    time = words.clock_time(start_at, zone) if start_at - at > NOW else "now"
+    return f"{time}, in {len(status.windows)} pieces" if len(status.windows) > 1 else time
+
+
+def _started(status: Running, before: Status | None, reason: str) -> str:
+    """Started, or resumed; that its process is known now is no news."""
+    if isinstance(before, Running) and before.run_id == status.run_id:
+        return ""
+    return _with_reason("resumed" if isinstance(before, Paused) else "started", reason)
+
+
+def _ended(status: Ended, reason: str) -> str:
+    if status.outcome == "failed" and not reason:
+        return f"failed with exit code {status.exit_code}"
+    return reason or OUTCOMES[status.outcome]
+
+
+def _with_reason(text: str, reason: str) -> str:
+    return text if not reason or reason == text else f"{text}: {reason}"
