@@ -21,7 +21,7 @@ AMOUNT = click.FloatRange(min=0)
 
 
 @click.command(cls=Command, context_settings={"allow_interspersed_args": False}, epilog=EXAMPLES)
-@click.option("--duration", metavar="SPAN", help="How long the job takes: 2h, 90m, 1h30m.")
+@click.option("--duration", metavar="SPAN", help="How long the job takes: 2h, 90m.  [default: learned from past runs]")
 @click.option("--finish-by", metavar="WHEN", help="Done by then: 24h, 'fri 18:00'.  [default: a day's slack]")
 @click.option("--deadline", metavar="WHEN", help="The latest start.")
 @click.option("--max-wait", metavar="SPAN", help="The longest wait until the start.")
@@ -104,7 +104,8 @@ def _tell(session: Session, entries: tuple[Entry, ...], holder: str | None, *, o
     assumed = " (assumed, set it with --finish-by)" if open_ended else ""
     screen.answer(f"submitted {many}")
     due = words.day_time(limits.deadline_at, session.local_zone)
-    screen.note(f"takes {words.about(limits.duration)}, to be done by {due}{assumed}")
+    source = f" ({first.submission.duration_source})" if first.submission.duration_source != "given" else ""
+    screen.note(f"takes {words.about(limits.duration)}{source}, to be done by {due}{assumed}")
     screen.note(f"zone {zone_words(settings.zone, settings.origins.get('zone', ''))}")
     if holder is None:
         screen.warn(f"it is kept, but {NO_DAEMON}, or greenai jobs wait {number}")
