@@ -26,6 +26,7 @@ from typing import Any
 from greenai.errors import EvidenceDamaged
 from greenai.logic.facts_documents import facts_from_document
 from greenai.logic.masking import masked, printable
+from greenai.logic.wording import percent
 from greenai.model.evidence import canonical, sha256_of
 from greenai.model.learned import Kin, KinDegree, Learned, PastJob, PastLeg
 from greenai.model.queue import PAUSED_EXIT_CODE, Ended, Entry
@@ -279,7 +280,7 @@ def source_of(number: int, degree: KinDegree) -> str:
     missing = missing_share(number)
     if missing <= 0:
         return f"{QUANTILE_SHARE:g} quantile of {runs}"
-    return f"the longest of {runs}, and {missing:.0%} more" if number > 1 else f"{runs}, and {missing:.0%} more"
+    return f"the longest of {runs}, and {percent(missing)} more" if number > 1 else f"{runs}, and {percent(missing)} more"
 
 
 def _median(numbers: Sequence[float]) -> float:

@@ -271,8 +271,8 @@ def test_a_length_is_never_nothing():
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (1, "1 run of this command, and 40% more"),
-        (3, "the longest of 3 runs of this command, and 15% more"),
+        (1, "1 run of this command, and 40 % more"),
+        (3, "the longest of 3 runs of this command, and 15 % more"),
         (9, "0.9 quantile of 9 runs of this command"),
     ],
 )

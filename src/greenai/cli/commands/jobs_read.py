@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from greenai.api.queueing import JobPage
-    from greenai.model.queue import Entry, JobEvent
+    from greenai.model.queue import Entry, JobEvent, Submission
 
 LEAST_COMMAND = 24
 """Characters a command has in the list on the narrowest terminal."""
@@ -106,6 +106,8 @@ def _show(session: Session, entry: Entry, events: tuple[JobEvent, ...], evidence
     rows = [
         ("command", command_of(submission)),
         ("takes", f"{words.about(entry.duration)} ({entry.duration_source}); {amounts_words(submission.demands)}"),
+        ("draws", f"about {submission.job.power_w:.3g} W" if submission.job.power_w else ""),
+        ("each pause", _pause_words(submission)),
         ("done by", words.day_time(limits.deadline_at, zone)),
         ("zone", submission.job.zone),
         ("where", submission.cwd if submission.executor == "local" else f"{submission.cwd}, by {submission.executor}"),
@@ -116,6 +118,16 @@ def _show(session: Session, entry: Entry, events: tuple[JobEvent, ...], evidence
     screen.detail(facts([(words.clock_time(event.at, zone), text) for event, text in life(events, zone)]))
     if evidence:
         screen.detail("", facts(_evidence_rows(evidence)))
+
+
+def _pause_words(submission: Submission) -> str:
+    """What a pause is charged with; empty where there is none, or it costs nothing."""
+    from greenai.cli import words
+
+    limits, source = submission.job.constraints, submission.pause_cost_source
+    if not limits.interruptible or not (limits.resume_cost or source):
+        return ""
+    return f"counts as {words.about(limits.resume_cost)} of running{f' ({source})' if source else ''}"
 
 
 def _evidence_rows(evidence: list[dict[str, Any]]) -> list[tuple[str, str]]:
