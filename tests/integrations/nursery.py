@@ -1,7 +1,7 @@
 """A process that has imported a framework and nothing else, and gives birth to a new process for each leg of a test.
 
 Importing a framework takes seconds and a leg's training a fraction of one. A child is forked right after the imports:
-no program, no model and no file of the leg before exists in it. `test_plain_torch` runs one case by exec as well.
+no program, no model and no file of the leg before exists in it.
 
 Usage: python nursery.py MODULES ANSWER_FD MARK_FD, then one JSON object a line on standard input.
 """

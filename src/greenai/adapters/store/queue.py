@@ -55,16 +55,11 @@ class DurableQueue:
         self._known: dict[str, Entry] = {}
         self._file = DatabaseFile(home / "queue.sqlite", "queue", blocks_of("queue.sql"), wait_s=wait_s)
 
-    # Writing ---------------------------------------------------------------------------------------------------------
-
     def enqueue(self, drafts: Sequence[Submission], at: datetime) -> tuple[Entry, ...]:
         """Store new jobs, all or none, under the next numbers; raises StoreError."""
         with self._changing() as (database, log):
             (last,) = database.execute(_sql("last_number")).fetchone()
-            events = [
-                JobEvent(job_id=named.job.id, version=1, at=at, change=Submitted(submission=named))
-                for named in _numbered(drafts, last + 1)
-            ]
+            events = [_submitted(draft, at) for draft in _numbered(drafts, last + 1)]
             return tuple(self._write(database, log, [(event, after(None, event)) for event in events]))
 
     def append(self, events: Sequence[JobEvent], *, holder: str = "") -> tuple[bool, ...]:
@@ -84,7 +79,7 @@ class DurableQueue:
                     entries[event.job_id] = entry
                     steps.append((event, entry))
             self._write(database, log, steps)
-            return tuple(fits)
+        return tuple(fits)
 
     def _after(self, database: sqlite3.Connection, entry: Entry | None, event: JobEvent) -> Entry | None:
         """The job after an event that follows; None for one that does not."""
@@ -117,8 +112,6 @@ class DurableQueue:
         database.executemany(_sql("keep_event"), kept)
         database.executemany(_sql("keep_job"), [_new_row(entry) for event, entry in steps if event.version == 1])
         database.executemany(_sql("change_job"), [_row(entry) for event, entry in steps if event.version > 1])
-
-    # Reading ---------------------------------------------------------------------------------------------------------
 
     def unfinished(self) -> tuple[Entry, ...]:
         """Every job that is not over, in the order of submission; raises StoreError."""
@@ -161,11 +154,9 @@ class DurableQueue:
             active = () if status == "ended" else self._rows(database, "active", asked)
             if status not in {"", "ended"} or len(active) >= limit:
                 return active
-            skipped = max(0, offset - self._count_active()) if status == "" else offset
+            active_ones = sum(number for name, number in self.counts().items() if name != "ended")
+            skipped = max(0, offset - active_ones) if status == "" else offset
             return (*active, *self._rows(database, "ended", {**asked, "limit": limit - len(active), "offset": skipped}))
-
-    def _count_active(self) -> int:
-        return sum(number for status, number in self.counts().items() if status != "ended")
 
     def _called(self, database: sqlite3.Connection | None, job_id: str) -> tuple[Entry, ...]:
         entry = self._stored(database, job_id) if database else None
@@ -180,28 +171,27 @@ class DurableQueue:
         """The jobs of rows of id and version, from memory where they have not changed."""
         if database is None:
             return ()
-        found = []
-        for job_id, version in database.execute(_sql(query), asked).fetchall():
-            known = self._known.get(job_id)
-            entry = known if known is not None and known.version == version else self._read(database, job_id)
-            found += [entry] if entry is not None else []
-        return tuple(found)
+        rows = database.execute(_sql(query), asked).fetchall()
+        self._load(database, [job_id for job_id, version in rows if not self._knows(job_id, version)])
+        return tuple(self._known[job_id] for job_id, _ in rows)
 
     def _stored(self, database: sqlite3.Connection, job_id: str) -> Entry | None:
         row = database.execute(_sql("version"), (job_id,)).fetchone()
-        known = self._known.get(job_id)
-        return known if row and known is not None and known.version == row[0] else self._read(database, job_id)
-
-    def _read(self, database: sqlite3.Connection, job_id: str) -> Entry | None:
-        row = database.execute(_sql("job"), (job_id,)).fetchone()
         if row is None:
             return None
-        known = self._known.get(job_id)
-        submission = known.submission if known is not None else submission_from(json.loads(row[0]))
-        self._known[job_id] = entry_from(json.loads(row[1]), submission)
+        self._load(database, [] if self._knows(job_id, row[0]) else [job_id])
         return self._known[job_id]
 
-    # The lease -------------------------------------------------------------------------------------------------------
+    def _knows(self, job_id: str, version: int) -> bool:
+        known = self._known.get(job_id)
+        return known is not None and known.version == version
+
+    def _load(self, database: sqlite3.Connection, job_ids: Sequence[str]) -> None:
+        """Read these jobs into memory; what was handed over never changes."""
+        for job_id, submission, state in database.execute(_sql("jobs"), (json.dumps(job_ids),)) if job_ids else ():
+            known = self._known.get(job_id)
+            handed_over = known.submission if known is not None else submission_from(json.loads(submission))
+            self._known[job_id] = entry_from(json.loads(state), handed_over)
 
     def lease(self, holder: str, now_at: datetime, until_at: datetime) -> bool:
         """Take or renew the right to run ticks; False while another live holder has it; raises StoreError."""
@@ -227,8 +217,6 @@ class DurableQueue:
 
     def _holds(self, holder: str, until_at: datetime, now_at: datetime) -> bool:
         return now_at < until_at <= now_at + LONGEST_LEASE and not self._is_dead(holder)
-
-    # Both files ------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Look for damage, and build the database anew if there is any; raises StoreError."""
@@ -319,21 +307,27 @@ class DurableQueue:
         rest = os.pread(log, os.fstat(log).st_size - applied, applied)
         whole = rest[: rest.rfind(b"\n") + 1]
         os.ftruncate(log, applied + len(whole))
+        entries: dict[str, Entry] = {}
+        steps: list[tuple[JobEvent, Entry]] = []
+        lines: list[bytes] = []
         for line in whole.splitlines(keepends=True):
-            step = self._step(database, line)
+            step = self._step(database, entries, line)
             if step is None:
                 self.repairs.append(f"a line of {self.log_path.name} is damaged and was left out: {line[:60]!r}")
-            else:
-                self._apply(database, [step], [line])
-                self._known[step[1].id] = step[1]
+                continue
+            entries[step[1].id] = step[1]
+            steps.append(step)
+            lines.append(line)
+        self._apply(database, steps, lines)
+        self._known |= entries
         database.execute(_sql("set_applied"), (applied + len(whole),))
 
-    def _step(self, database: sqlite3.Connection, line: bytes) -> tuple[JobEvent, Entry] | None:
+    def _step(self, database: sqlite3.Connection, entries: Mapping[str, Entry], line: bytes) -> tuple[JobEvent, Entry] | None:
         try:
             event = event_from_line(line)
         except EvidenceDamaged:
             return None
-        entry = self._after(database, None, event)
+        entry = self._after(database, entries.get(event.job_id), event)
         return None if entry is None else (event, entry)
 
 
@@ -342,6 +336,10 @@ def _numbered(drafts: Sequence[Submission], number: int) -> Iterable[Submission]
     for position, draft in enumerate(drafts):
         job_id = f"{number}_{draft.array_index}" if draft.array_index is not None else str(number + position)
         yield replace(draft, job=replace(draft.job, id=job_id))
+
+
+def _submitted(draft: Submission, at: datetime) -> JobEvent:
+    return JobEvent(job_id=draft.job.id, version=1, at=at, change=Submitted(submission=draft))
 
 
 def _append(log: int, body: bytes) -> None:

@@ -57,8 +57,8 @@ WHERE id = :id;
 -- name: version
 SELECT version FROM job WHERE id = ?;
 
--- name: job
-SELECT submission, state FROM job WHERE id = ?;
+-- name: jobs
+SELECT id, submission, state FROM job WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: unfinished
 SELECT id, version FROM job WHERE over = 0 ORDER BY place;
