@@ -7,6 +7,7 @@ a daemon that starts anew, or a second one, sees the same.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class ShimExecutor:
     def __init__(self, home: Path, environ: Mapping[str, str]) -> None:
         self._home = home
         self._environ = environ
-        self._shims: dict[str, subprocess.Popen[bytes]] = {}
+        self._shims: dict[str, int] = {}
         self._outputs: dict[str, OutputProgress] = {}
 
     def launch(self, task: Task) -> str:
@@ -67,7 +68,9 @@ class ShimExecutor:
                 )
         except OSError as error:
             raise StoreError(f"no process can be started for job {task.job_id}: {error.strerror}") from error
-        self._shims[task.run_id] = shim
+        # Waited for by number, here, if at all: a Popen that is thrown away complains of a child that lives on, as it should.
+        shim.returncode = 0
+        self._shims[task.run_id] = shim.pid
         return handle_of(shim.pid)
 
     @staticmethod
@@ -81,7 +84,7 @@ class ShimExecutor:
     def look(self, run_id: str, handle: str) -> RunState:
         """What has become of a run, by its directory."""
         files = RunFiles(self._home, run_id)
-        self._reap(run_id)
+        self._reap()
         # The order matters: a run that ends between two looks leaves its exit code before its lock is free.
         if files.exited() is None and (files.has_life() or run_id in self._shims):
             begun = files.begun()
@@ -112,11 +115,12 @@ class ShimExecutor:
             return "the machine was started again while it ran"
         return "its process is gone and nobody saw it end"
 
-    def _reap(self, run_id: str) -> None:
-        """Take note of shims of our own that have ended: the system keeps a dead child until its parent has looked."""
-        shim = self._shims.get(run_id)
-        if shim is not None and shim.poll() is not None:
-            del self._shims[run_id]
+    def _reap(self) -> None:
+        """Take note of all shims of our own that have ended: the system keeps a dead child until its parent has looked.
+
+        All, because nobody looks at a run again whose exit code is known, and its shim may still be writing evidence then.
+        """
+        self._shims = {run_id: pid for run_id, pid in self._shims.items() if _is_child(pid)}
 
     def pause(self, run_id: str, handle: str) -> None:
         """Ask a run to give way."""
@@ -143,6 +147,14 @@ class ShimExecutor:
         files.write("request", request)
         if begun is not None:
             send(int(handle.partition(":")[0]), WAKE)
+
+
+def _is_child(pid: int) -> bool:
+    """Whether a child of ours lives; one that has ended is taken note of."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != pid
+    except ChildProcessError:
+        return False
 
 
 def _ask_orphans(files: RunFiles, run_id: str, request: str) -> None:

@@ -34,11 +34,18 @@ FREEZES_WITHIN_S = 3.0
 LONGEST_WARNING_S = 65535
 """The most that sbatch --signal takes."""
 
+NEVER = frozenset(
+    {"PartitionConfig", "BadConstraints", "PartitionNodeLimit", "PartitionTimeLimit", "InvalidAccount", "InvalidQOS"}
+)
+"""Why a job stays in line for ever: it asks for what the partition does not have. sbatch takes it all the same."""
+
 RECORD = "slurm.job"
 """The file with the number of the Slurm job."""
 
 SCRIPT = """#!/bin/sh
 # Made by greenai for one leg of its job {job_id}. Slurm runs it once.
+# A request that comes before the shim listens is found by it in a file: the signal must not end it.
+trap '' USR1 USR2 TERM HUP
 exec {python} -m greenai.shim {run_id}
 """
 
@@ -138,6 +145,9 @@ class SlurmExecutor:
         if exited is not None:
             return exited
         job = self._find(run_id)
+        if job is not None and job.is_in_line and job.reason in NEVER:
+            self._slurm.cancel(job.job_id)
+            return Gone(reason=f"Slurm would never run its job {job.job_id}: {job.reason}")
         if job is not None and (job.is_in_line or job.is_live):
             self._gone_since_s.pop(run_id, None)
             return self._alive(files, job)
@@ -205,10 +215,10 @@ class SlurmExecutor:
         if job.is_in_line or self._was_asked_long_ago(files):
             self._slurm.cancel(job.job_id)
         elif not files.has("stopping"):
-            files.write("stopping", "")
             if job.state == "SUSPENDED":
                 self._slurm.go_on(job.job_id)
-            self._ask(files, job, "stop", "TERM")
+            if self._ask(files, job, "stop", "TERM"):
+                files.write("stopping", "")
 
     @staticmethod
     def _was_asked_long_ago(files: RunFiles) -> bool:
@@ -217,9 +227,13 @@ class SlurmExecutor:
         patience_s = files.task().grace.total_seconds() + 30.0
         return time.time() - files.path("stopping").stat().st_mtime > patience_s
 
-    def _ask(self, files: RunFiles, job: SlurmJob, request: str, signal: str) -> None:
+    def _ask(self, files: RunFiles, job: SlurmJob, request: str, signal: str) -> bool:
+        """Leave the request, and wake a shim that has begun: one that has not reads it when it does. Whether it was woken."""
         files.write("request", request)
+        if files.begun() is None:
+            return False
         self._slurm.signal(job.job_id, signal)
+        return True
 
     def _find(self, run_id: str, *, fresh: bool = False) -> SlurmJob | None:
         """The job of a run; of several, handed over at once by two processes, the one that is furthest."""
