@@ -78,7 +78,9 @@ class Ground:
 
     `before` (b,) is the measured past of the first arrival, for policies that look
     back; `slot_h` the slot's length; arrivals are the first `arrivals` slots, as
-    far as the period covers their deadlines.
+    far as the period covers their deadlines. `wanted` (arrivals,) says at which of
+    them a job comes, None: at all. Kernels play all at once and need not care; who
+    is asked arrival by arrival is asked about those only.
     """
 
     zone: str
@@ -88,6 +90,7 @@ class Ground:
     arrivals: int
     forecaster: str
     slot_h: float = 1.0
+    wanted: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -64,12 +64,19 @@ def plugged(policy: Policy, whole: IntensitySeries, begin: int, *, once: bool = 
     def play(ground: Ground, scenario: Scenario, arrivals: int) -> Played:
         if once:
             return _kept(asking, ground, scenario, arrivals)
-        runs = np.array([_replanned(asking, ground, scenario, arrival) for arrival in range(arrivals)])
+        runs = np.arange(scenario.span) < np.full((arrivals, 1), scenario.length)
+        for arrival in _wanted(ground, arrivals):
+            runs[arrival] = _replanned(asking, ground, scenario, arrival)
         if scenario.interruptible:
             return of_runs(ground, runs, scenario)
         return of_starts(ground, runs.argmax(axis=1), scenario)
 
     return play
+
+
+def _wanted(ground: Ground, arrivals: int) -> list[int]:
+    """The arrivals about which the policy is asked; what is said of the others nobody reads."""
+    return list(range(arrivals)) if ground.wanted is None else np.flatnonzero(ground.wanted[:arrivals]).tolist()
 
 
 def _replanned(asking: Asking, ground: Ground, scenario: Scenario, arrival: int) -> list[bool]:
@@ -88,9 +95,11 @@ def _replanned(asking: Asking, ground: Ground, scenario: Scenario, arrival: int)
 
 def _kept(asking: Asking, ground: Ground, scenario: Scenario, arrivals: int) -> Played:
     """Plans made at arrival, their windows priced as measured; resume costs are in the windows."""
-    plans = [asking.plan(ground, arrival, scenario) for arrival in range(arrivals)]
-    costs = [sum(asking.whole.integral_g_per_kw(w.start_at, w.end_at) for w in plan.windows) for plan in plans]
-    ends = [plan.windows[-1].end_at - asking.moment(arrival) for arrival, plan in enumerate(plans)]
-    delays = [-(-end // asking.whole.step) - scenario.length for end in ends]
-    late = [end > scenario.span * asking.whole.step + timedelta(microseconds=1) for end in ends]
-    return Played(costs_g_per_kw=np.array(costs), delay_slots=np.array(delays), late=np.array(late))
+    costs, delays, late = np.zeros(arrivals), np.zeros(arrivals, np.int64), np.zeros(arrivals, np.bool_)
+    for arrival in _wanted(ground, arrivals):
+        windows = asking.plan(ground, arrival, scenario).windows
+        costs[arrival] = sum(asking.whole.integral_g_per_kw(w.start_at, w.end_at) for w in windows)
+        end = windows[-1].end_at - asking.moment(arrival)
+        delays[arrival] = -(-end // asking.whole.step) - scenario.length
+        late[arrival] = end > scenario.span * asking.whole.step + timedelta(microseconds=1)
+    return Played(costs_g_per_kw=costs, delay_slots=delays, late=late)

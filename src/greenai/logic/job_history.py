@@ -236,7 +236,9 @@ def delays(jobs: Placed, ground: Ground, chosen: Chosen) -> tuple[NDArray[np.int
     arrival = jobs.arrival - chosen.first
     for length in np.unique(jobs.length).tolist():
         mine = jobs.length == length
-        played = chosen.play(ground, Scenario(length=length, slack=chosen.slack), int(arrival[mine].max()) + 1)
+        wanted = np.zeros(int(arrival[mine].max()) + 1, np.bool_)
+        wanted[arrival[mine]] = True
+        played = chosen.play(replace(ground, wanted=wanted), Scenario(length=length, slack=chosen.slack), len(wanted))
         waited[mine], late[mine] = played.delay_slots[arrival[mine]], played.late[arrival[mine]]
     return waited, late
 

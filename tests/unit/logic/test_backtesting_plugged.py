@@ -129,3 +129,24 @@ def test_the_past_holds_nothing_later():
     assert len(past.whole) == 51
     with pytest.raises(LookAhead):
         past.between(START, START + 52 * HOUR)
+
+
+@pytest.mark.parametrize("interruptible", [False, True])
+@pytest.mark.parametrize("once", [False, True])
+def test_only_the_arrivals_of_jobs_are_asked_about(*, once, interruptible):
+    """What comes of them is what comes of them when all are asked about."""
+    asked = []
+
+    def policy(forecast, limits, now_at):
+        asked.append(now_at)
+        return (placing.interruptible if interruptible else placing.greenest)(forecast, limits, now_at)
+
+    scenario = bt.Scenario(length=3, slack=9, interruptible=interruptible)
+    play, world = plugged(policy, WHOLE, BEGIN, once=once), ground()
+    of_all = play(world, scenario, 50)
+    asked.clear()
+    wanted = np.isin(np.arange(50), (7, 30))
+    of_two = play(dataclasses.replace(world, wanted=wanted), scenario, 50)
+    assert {(at - START) // HOUR - BEGIN for at in asked} <= {*range(7, 19), *range(30, 42)}
+    for name in ("costs_g_per_kw", "delay_slots", "late"):
+        assert getattr(of_two, name)[wanted].tolist() == getattr(of_all, name)[wanted].tolist()

@@ -185,3 +185,22 @@ def test_jobs_that_cannot_be_played_are_counted():
         played(jh.collected([job(10, 2)]), 10, "rolling")
     with pytest.raises(InputError, match="it is empty"):
         played(jh.collected([]), 10, "rolling")
+
+
+def test_a_policy_is_told_where_the_jobs_begin():
+    history, told = made(), []
+
+    def play(ground, scenario, arrivals):
+        told.append(set(np.flatnonzero(ground.wanted).tolist()))
+        assert len(ground.wanted) == arrivals
+        return POLICIES["run-now"](ground, scenario, arrivals)
+
+    whole = series(grid(24 * 40))
+    jobs, _kept = jh.placed(history, whole, least=timedelta(days=2), slack=6, reach=72)
+    first = int(jobs.arrival.min())
+    period = Period(whole=whole, begin=first, end=len(whole), leads=72)
+    seen = forecast_matrix(period, "seasonal-naive", plugin=pytest.fail)
+    ground = Ground(zone="GB", actual=period.actual, seen=seen, before=whole.values[:first], arrivals=len(seen), forecaster="-")
+    jh.delays(jobs, ground, jh.Chosen(first=first, policy="run-now", play=play, slack=6))
+    assert set().union(*told) == set((jobs.arrival - first).tolist())
+    assert len(told) == len(set(jobs.length.tolist()))
