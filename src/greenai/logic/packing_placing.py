@@ -108,16 +108,18 @@ class Placing:
         """Place what is out by ejecting others, while that goes on; a cell fought over grows dearer to enter."""
         state, fought = self.state, np.ones_like(self.grid.rates)
         for _ in range(min(EJECTIONS_PER_JOB * len(out), EJECTIONS)):
-            if not out:
+            # Each member would fit alone, so there are cells to fight for until none is out.
+            if not out or (cells := self._contested(out[0], fought)) is None:
                 return
             job = out.pop(0)
-            contest = state.blocked(job) * fought[:, state.window(job)]
-            cells = state.choose(job, contest, state.blocked(job, state.whole))
-            if cells is None:
-                continue
             fought.ravel()[cells] += 1
             state.put(job, cells)
             out += self._take(self._eject(job), prices)
+
+    def _contested(self, job: int, fought: FloatArray) -> IntArray | None:
+        """Where the job would stand on the fewest others, had it the place to itself."""
+        contest = self.state.blocked(job) * fought[:, self.state.window(job)]
+        return self.state.choose(job, contest, self.state.blocked(job, self.state.whole))
 
     def _eject(self, comer: int) -> list[int]:
         """Lift jobs from where `comer` overfills, those of low priority and with most slack first."""

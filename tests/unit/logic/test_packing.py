@@ -221,6 +221,7 @@ def test_a_heavy_job_moved_aside_takes_the_next_best() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_the_search_finds_what_repair_did_not(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing_placing, "EJECTIONS", 0)
+    monkeypatch.setattr(packing_placing, "FEW", 0)
     jobs, grid, limits = draw(np.random.default_rng([seed, 9]), "whole")
     packing = pack(jobs, grid, limits)
     check_lawful(packing, jobs, limits)
@@ -230,11 +231,46 @@ def test_the_search_finds_what_repair_did_not(seed: int, monkeypatch: pytest.Mon
 
 def test_the_search_goes_back_where_greedy_orders_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing_placing, "EJECTIONS", 0)
+    monkeypatch.setattr(packing_placing, "FEW", 0)
     jobs = [job("w", 2, 1, 7), job("x", 1, 0, 4), job("y", 1, 0, 4), job("z", 1, 5, 7)]
     limits = {"GB": np.array([0, 1, 1, 1, 1, 1, 0])}
     packing = pack(jobs, {"GB": series([6, 5, 1, 1, 7, 7, 7])}, limits)
     check_lawful(packing, jobs, limits)
     assert not packing.unplaced
+
+
+@pytest.mark.parametrize(
+    ("jobs", "values"),
+    [
+        ([("a", 1, 4, 6), ("b", 1, 2, 4), ("c", 2, 0, 7)], [4, 8, 4, 2, 1, 4, 8, 7]),  # earliest deadline first finds it
+        ([("a", 1, 4, 6), ("b", 3, 0, 6), ("c", 2, 0, 6)], [5, 7, 4, 2, 1, 8, 8, 3]),  # only the search does
+    ],
+)
+def test_what_the_prices_leave_out_is_placed_another_way(
+    jobs: list[tuple[str, int, int, int]], values: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing_placing, "EJECTIONS", 0)
+    monkeypatch.setattr(packing_placing, "FEW", 0)
+    tasks, limits = [job(*each) for each in jobs], {"GB": np.ones(8, int)}
+    packing = pack(tasks, {"GB": series(values)}, limits)
+    check_lawful(packing, tasks, limits)
+    assert not packing.unplaced
+
+
+def test_a_push_that_an_earlier_one_made_needless_is_left() -> None:
+    spec = [("a", 2, 0, 7), ("b", 3, 0, 12), ("c", 2, 0, 6), ("d", 1, 0, 12), ("e", 2, 0, 10), ("f", 1, 0, 8)]
+    tasks, limits = [job(*each) for each in spec], {"GB": np.full(12, 2)}
+    grid = {"GB": series([10, 17, 8, 24, 3, 26, 18, 23, 2, 26, 11, 4])}
+    packing = pack(tasks, grid, limits)
+    check_lawful(packing, tasks, limits)
+    assert packing.expected_g == pytest.approx(least_g(tasks, grid["GB"].values[None], np.full((1, 12), 2), ["GB"]))
+
+
+def test_who_could_not_run_even_alone_is_left_out_and_pushes_nobody() -> None:
+    packing = pack([job("a", 1, 0, 2), job("long", 3, 0, 2)], {"GB": series([2, 1, 1])}, {"GB": np.array([1, 1, 0])})
+    assert [allotment.job_id for allotment in packing.allotments] == ["a"]
+    assert packing.conflict == ("long",)
+    assert packing.expected_g == pytest.approx(1.0)
 
 
 def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from greenai.errors import InputError
 from greenai.logic import packing_conflict, packing_prices
 from greenai.logic.packing import pack
+from greenai.logic.packing_occupancy import occupancy
 from greenai.model.fleet import FleetJob, Held, Packing
 from greenai.model.series import IntensitySeries, Source
 
@@ -273,3 +274,16 @@ def test_cells_at_the_seam_of_two_places_are_two_windows() -> None:
     jobs = [job("a", 2, 0, 3, interruptible=True)]
     packing = pack(jobs, {"A": series([9, 9, 1]), "B": series([1, 9, 9])}, {"A": 1, "B": 1})
     assert packing.allotments[0].places == ("B", "A")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_the_jobs_hold_adds_up_and_keeps_to_what_there_is(seed: int) -> None:
+    jobs, grid, free = draw(np.random.default_rng([seed, 79]))
+    places = list(grid)
+    packing = pack(jobs, grid, capacities(free, places))
+    held = {place: occupancy(jobs, packing, grid[place], (place, "cpus")) for place in places}
+    taken = {task.id: task.demands["cpus"] * (task.duration / HOUR) for task in jobs if task.id not in packing.unplaced}
+    assert sum(float(amounts.sum()) for amounts in held.values()) == pytest.approx(sum(taken.values()))
+    for k, place in enumerate(places):
+        assert (held[place] <= free["cpus"][k] + 1e-9).all()
+    assert not occupancy(jobs, packing, grid[places[0]], (places[0], "llamas")).any()
