@@ -10,7 +10,7 @@ from typing import Any
 
 from greenai.config import Settings
 from greenai.errors import GreenaiError
-from greenai.logic.learned import degree_of, is_row_of, job_of_entry, kin_of, learned, leg_from_row, leg_of, leg_row
+from greenai.logic.learned import degree_of, is_row_of, job_of_entry, kin_of, learned, leg_from_row, leg_of, leg_row, power_source
 from greenai.model.learned import Kin, Learned, PastJob, PastLeg, PauseCost, PauseSeen
 from greenai.model.queue import Entry
 from greenai.ports import JobQueue
@@ -88,7 +88,7 @@ def filled_in(command: Sequence[str], ask: Mapping[str, Any], settings: Settings
         kin = kin_of(command, labels or {})
         past = learned(kin, past_legs(kin, settings))
     if ask.get("power_w") is None and past is not None and past.power_w:
-        found["power_w"], sources["power_w"] = past.power_w, f"median of {past.power_runs} runs of {past.degree}"
+        found["power_w"], sources["power_w"] = past.power_w, power_source(past)
     if ask.get("interruptible") and ask.get("resume_cost") is None:
         _fill_in_pauses(command, found, sources, settings)
     return found, sources

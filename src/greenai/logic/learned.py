@@ -276,11 +276,20 @@ def missing_share(number: int, share: float = QUANTILE_SHARE) -> float:
 
 def source_of(number: int, degree: KinDegree) -> str:
     """What a learned length rests on, in words."""
-    runs = f"{number} run{'s' if number != 1 else ''} of {degree}"
+    runs = _runs(number, degree)
     missing = missing_share(number)
     if missing <= 0:
         return f"{QUANTILE_SHARE:g} quantile of {runs}"
     return f"the longest of {runs}, and {percent(missing)} more" if number > 1 else f"{runs}, and {percent(missing)} more"
+
+
+def power_source(past: Learned) -> str:
+    """What a learned power rests on, in words."""
+    return f"median of {_runs(past.power_runs, past.degree)}"
+
+
+def _runs(number: int, degree: KinDegree) -> str:
+    return f"{number} run{'s' if number != 1 else ''} of {degree}"
 
 
 def _median(numbers: Sequence[float]) -> float:
