@@ -38,7 +38,7 @@ UNITS = {"cpus": "CPU cores", "gpus": "GPUs", "memory_gb": "GB"}
 NOW = timedelta(minutes=1)
 """What starts within this is planned for now."""
 
-WISHES = {"cancel": "asked to end by the user", "pause": "asked to pause by the user", "": "the user took that back"}
+WISHES = {"cancel": "the user wants it ended", "pause": "the user wants it paused", "": "the user took that back"}
 OUTCOMES = {"completed": "ended well", "cancelled": "cancelled", "lost": "lost: nobody saw its end"}
 
 
@@ -137,7 +137,7 @@ def _submitted(submission: Submission, zone: tzinfo) -> str:
 
 def _retimed(change: Retimed) -> str:
     done = f"{words.share(change.progress_share)} done, " if change.progress_share is not None else ""
-    return f"{done}takes {words.about(change.duration)} in all, by {change.source}"
+    return f"{done}takes {words.about(change.duration)} in all ({change.source})"
 
 
 def _moved(status: Status, before: Status | None, event: JobEvent, zone: tzinfo) -> str:
