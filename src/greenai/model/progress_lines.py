@@ -65,9 +65,13 @@ class Counter:
 
     def moved(self, done: int) -> Counter:
         """The counter after it was seen again. Ranks that print in turn differ a little; what falls by half begins anew."""
-        if 2 * done < self.done:
-            return replace(self, done=done, restarted=True)
-        return replace(self, done=max(done, self.done), from_zero=self.from_zero or done == 0)
+        anew = 2 * done < self.done
+        return Counter(
+            done=done if anew else max(done, self.done),
+            total=self.total,
+            restarted=self.restarted or anew,
+            from_zero=self.from_zero or done == 0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,12 @@ def read_on(seen: Seen, text: str) -> Seen:
     for line in lines:
         seen = _after_line(seen, line)
     return replace(seen, rest=rest if len(rest) <= LONGEST_LINE else "x" * (LONGEST_LINE + 1))
+
+
+def skipped_to(seen: Seen, text: str) -> Seen:
+    """What is known after output that does not follow: what stands before its first line break is the end of something."""
+    _, *lines = _BREAK.split(text, maxsplit=1)
+    return read_on(replace(seen, rest=""), lines[0]) if lines else replace(seen, rest="")
 
 
 def _after_line(seen: Seen, line: str) -> Seen:
@@ -152,17 +162,17 @@ def _counted(seen: Seen, name: str, match: re.Match[str]) -> Seen:
         return seen
     counters = _moved(seen.counters, name, done, total)
     of_epoch = seen.of_epoch if name.startswith(EPOCH) else _moved(seen.of_epoch, name, done, total)
-    return replace(seen, counters=counters, of_epoch=of_epoch, too_many=seen.too_many or len(counters) > MOST_COUNTERS)
+    too_many = seen.too_many or len(counters) > MOST_COUNTERS
+    return Seen(rest=seen.rest, counters=counters, of_epoch=of_epoch, too_many=too_many)
 
 
 def _moved(counters: Mapping[str, Counter], name: str, done: int, total: int) -> Mapping[str, Counter]:
-    """The counters, the one named last."""
+    """The counters, with one of them seen again."""
     known = counters.get(name)
     moved = Counter(done=done, total=total, from_zero=done == 0) if known is None else known.moved(done)
-    others = {other: counter for other, counter in counters.items() if other != name}
-    if known is None and len(others) > MOST_COUNTERS:
+    if moved == known or (known is None and len(counters) > MOST_COUNTERS):
         return counters
-    return MappingProxyType({**others, name: moved})
+    return {**counters, name: moved}
 
 
 def _share_of_epochs(epochs: list[Counter], inside: Mapping[str, Counter]) -> float | None:

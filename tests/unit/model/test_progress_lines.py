@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from greenai.model.progress_lines import MOST_COUNTERS, Seen, read_on
+from greenai.model.progress_lines import MOST_COUNTERS, Seen, read_on, skipped_to
 
 
 def share(text: str) -> float | None:
@@ -101,6 +101,13 @@ def test_a_program_that_counts_too_much_is_not_understood():
     assert seen.share is None
     assert len(seen.counters) <= MOST_COUNTERS + 1
     assert read_on(Seen(), f"Epoch 2/4\n{text}").share is None
+
+
+def test_pieces_that_do_not_belong_together_are_not_joined():
+    seen = read_on(Seen(), "Epoch 2/4\nEpoch 3")
+    assert skipped_to(seen, "/4\nsomething\n").share == 0.25
+    assert skipped_to(seen, "/4").share == 0.25
+    assert skipped_to(seen, "x\nEpoch 4/4\n").share == 0.75
 
 
 def test_a_line_without_end_is_not_kept():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from greenai.model.progress_lines import Seen, read_on
+from greenai.model.progress_lines import Seen, read_on, skipped_to
 
-MOST_BYTES = 256 * 1024
+MOST_BYTES = 128 * 1024
 """Read at one look. A reader that is further behind (a new daemon, a log that floods) goes on from so far before the end."""
 
 
@@ -29,7 +29,8 @@ class OutputProgress:
             size = os.fstat(descriptor).st_size
             begin = max(self._offset, size - MOST_BYTES)
             if size > begin:
-                self._seen = read_on(self._seen, os.pread(descriptor, size - begin, begin).decode("utf-8", "replace"))
+                text = os.pread(descriptor, size - begin, begin).decode("utf-8", "replace")
+                self._seen = read_on(self._seen, text) if begin == self._offset else skipped_to(self._seen, text)
         except OSError:
             return self._seen.share
         finally:
