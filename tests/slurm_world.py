@@ -58,7 +58,7 @@ class Cluster:
 def is_running(pid: int) -> bool:
     """Whether a process is there and is no zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return False
     return stat[stat.rindex(")") + 2] != "Z"

@@ -203,7 +203,7 @@ def _beside(slurm: Slurm, job_id: str, documents: Sequence[dict[str, Any]]) -> B
 
 
 def _labels(document: dict[str, Any]) -> dict[str, str]:
-    labels: dict[str, str] = document["inputs"]["facts"]["labels"]
+    labels: dict[str, str] = document["inputs"]["labels"]
     return labels
 
 
