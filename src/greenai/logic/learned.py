@@ -59,7 +59,11 @@ HASH_DIGITS = 16
 
 def kin_of(command: Sequence[str], labels: Mapping[str, str]) -> Kin:
     """What a run is compared by. Secrets are masked first, as they are in evidence."""
-    words = masked(command)
+    return _kin(masked(command), labels)
+
+
+def _kin(words: Sequence[str], labels: Mapping[str, str]) -> Kin:
+    """The same for a command whose secrets are masked."""
     theirs = {printable(name): printable(value) for name, value in labels.items() if not _is_ours(name)}
     return Kin(command=_hash(list(words)), labels=_hash(theirs), script=script_of(words))
 
@@ -113,7 +117,7 @@ def leg_of(document: Mapping[str, Any]) -> PastLeg | None:
     energy_kwh = document.get("it_kwh")
     return PastLeg(
         run_id=facts.run_id,
-        kin=kin_of(facts.command, facts.labels),
+        kin=_kin(facts.command, facts.labels),
         job_id=facts.labels.get("job_id", ""),
         ended_at=facts.ended_at,
         worked=facts.ended_at - facts.started_at - facts.stood_still,
