@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 
 from greenai.engine.doors import QueueDoors
 from greenai.engine.follow import run_of
-from greenai.engine.tick import LEASE_FOR, LONGEST_WAIT, TRY_AGAIN_AFTER, Memory, Tick, tick
+from greenai.engine.tick import LEASE_FOR, TRY_AGAIN_AFTER, Memory, Tick, tick
 from greenai.errors import GreenaiError, StoreError
 from greenai.model.queue import Alive, Entry, Pausing
 
 EVERY = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=1)
+"""The lease is renewed this often while nothing is due: half of what it is good for."""
 
 
 def run_ticks(doors: QueueDoors, memory: Memory, *, stop: Callable[[], bool], every: timedelta = EVERY) -> None:
@@ -32,8 +34,10 @@ def run_ticks(doors: QueueDoors, memory: Memory, *, stop: Callable[[], bool], ev
     """
     try:
         while not stop():
+            # What is written while the tick runs, by itself too, is looked at by the next.
+            mark = doors.queue.mark()
             done = _tick(doors, memory)
-            _wait(doors, done, stop, every=every)
+            _wait(doors, done, stop, mark=mark, every=every)
     finally:
         try:
             doors.queue.release(doors.holder)
@@ -50,18 +54,17 @@ def _tick(doors: QueueDoors, memory: Memory) -> Tick:
         return Tick(is_mine=False, wake_at=now_at + TRY_AGAIN_AFTER)
 
 
-def _wait(doors: QueueDoors, done: Tick, stop: Callable[[], bool], *, every: timedelta) -> None:
-    """Rest until the next tick is due, something was written or a job ended, or the clock was set."""
-    mark, before_at = doors.queue.mark(), doors.clock.now()
-    rested = timedelta(0)
+def _wait(doors: QueueDoors, done: Tick, stop: Callable[[], bool], *, mark: int, every: timedelta) -> None:
+    """Rest until the next tick is due, something was written or a job ended, or the clock was set back."""
+    before_at, rested = doors.clock.now(), timedelta(0)
     while before_at < done.wake_at and not stop():
         doors.rest(min(every, done.wake_at - before_at))
         now_at = doors.clock.now()
         rested += every
-        if now_at < before_at or doors.queue.mark() != mark or _has_news(doors, done.running):
+        if now_at < before_at or (done.is_mine and (doors.queue.mark() != mark or _has_news(doors, done.running))):
             return
-        if rested >= LONGEST_WAIT:
-            if not done.is_mine or not _renewed(doors, now_at):
+        if rested >= LONGEST_WAIT and done.is_mine:
+            if not _renewed(doors, now_at):
                 return
             rested = timedelta(0)
         before_at = now_at

@@ -38,7 +38,9 @@ LEAST_BELIEVED = 0.5
 
 OVERRUN_FACTOR = 1.2
 LEAST_OVERRUN = timedelta(minutes=1)
-"""A job that outlasts its expected length is expected to take this much more, again and again: nobody knows better."""
+OVERDUE_AFTER = timedelta(minutes=2)
+"""A job that outlasts its expected length by more than a little is expected to take
+this much more, again and again: nobody knows better."""
 
 Leg = Running | Pausing | Paused
 
@@ -138,7 +140,7 @@ def _retime(book: Book, entry: Entry, state: Alive) -> None:
         whole = _rounded(spent / share) if enough else entry.duration
         told = Retimed(duration=whole, progress_share=share, source="its progress" if enough else entry.duration_source)
         book.change(entry.id, told, f"{share:.0%} done, as {'its output' if state.is_read else 'the program'} says")
-    elif spent >= entry.duration:
+    elif spent >= entry.duration + OVERDUE_AFTER:
         whole = _rounded(max(spent * OVERRUN_FACTOR, spent + LEAST_OVERRUN))
         told = Retimed(duration=whole, progress_share=entry.progress_share, source="it outlasts what was expected")
         reason = f"it runs longer than the {span_words(entry.duration)} expected: now taken to need {span_words(whole)}"

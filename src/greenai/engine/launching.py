@@ -129,9 +129,8 @@ def _running(entry: Entry, now_at: datetime, doors: QueueDoors) -> Running:
     """The status of a job that starts, thaws or goes on now; its first window begins now."""
     status = entry.status
     windows = status.windows if isinstance(status, Waiting | Paused) else ()
-    windows = (Window(start_at=now_at, end_at=max(windows[0].end_at, now_at + timedelta.resolution)), *windows[1:])
-    if len(windows) == 1:
-        windows = (Window(start_at=now_at, end_at=now_at + left_at(entry, now_at)),)
+    first_end_at = max(windows[0].end_at, now_at + timedelta.resolution) if windows[1:] else now_at + left_at(entry, now_at)
+    windows = (Window(start_at=now_at, end_at=first_end_at), *windows[1:])
     if isinstance(status, Paused) and status.run_id:
         return Running(run_id=status.run_id, started_at=now_at, windows=windows, handle=status.handle)
     return Running(run_id=doors.new_run_id(now_at), started_at=now_at, windows=windows)

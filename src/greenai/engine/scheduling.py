@@ -126,14 +126,7 @@ def _has_moved(entry: Entry, placement: Placement) -> bool:
     status = entry.status
     if isinstance(status, Queued):
         return True
-    if isinstance(status, Running):
-        return is_movable(entry) and _ends(status.windows) != _ends(placement.windows)
-    return isinstance(status, Waiting | Paused) and is_movable(entry) and status.windows != placement.windows
-
-
-def _ends(windows: tuple[object, ...]) -> object:
-    """A plan of a job that runs, but for the moment from which it goes on."""
-    return windows
+    return isinstance(status, Waiting | Paused | Running) and is_movable(entry) and status.windows != placement.windows
 
 
 def _planned(entry: Entry, placement: Placement, now_at: datetime) -> Waiting | Paused | Running:

@@ -21,9 +21,11 @@ from greenai.model.queue import Ended, Entry, Held, Paused, Queued, Running, Wai
 from greenai.model.units import floor_to
 
 LEASE_FOR = timedelta(minutes=2)
-"""A tick renews it; twice the longest wait between two ticks of a loop that lives."""
+"""A process that lives renews it in half the time."""
 
-LONGEST_WAIT = timedelta(minutes=1)
+STAND_BY = timedelta(seconds=5)
+"""How soon another process looks whether the one that runs the queue still does."""
+
 TRY_AGAIN_AFTER = timedelta(seconds=30)
 SOON = timedelta(seconds=1)
 
@@ -56,7 +58,7 @@ class Tick:
 def tick(now_at: datetime, doors: QueueDoors, memory: Memory) -> Tick:
     """Do all that is due at `now_at`; raises StoreError where the queue cannot be written."""
     if not doors.queue.lease(doors.holder, now_at, now_at + LEASE_FOR):
-        return Tick(is_mine=False, wake_at=now_at + LONGEST_WAIT)
+        return Tick(is_mine=False, wake_at=now_at + STAND_BY)
     book = Book(doors.queue, doors.holder, now_at)
     unbegun = follow(book, doors)
     free = _settle(book, doors)

@@ -11,6 +11,8 @@ slots.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +20,15 @@ import numpy as np
 from greenai.logic.packing_grid import EPSILON, BoolArray, IntArray
 from greenai.model.series import FloatArray
 
+BLOCKS = 200
+"""With more jobs than this some take their turn together: equal ones among them are placed in one go."""
+
 PASSES = 3
-PASSES_AT_MOST = 1_000
-"""Above this many jobs each is moved once only."""
+PASSES_AT_MOST = 300
+"""Above this many jobs nobody moves again."""
+
+MOST_WORK = 4_000
+"""Places reserved anew, in all, while jobs choose theirs: with few jobs each may push others about, with many the first."""
 
 TIE = 1e-12
 
@@ -50,42 +58,72 @@ class Crowd:
     day: IntArray
     budget_g: FloatArray
 
+    def kinds(self) -> IntArray:
+        """Jobs of the same number differ in nothing but their turn, shape (n,)."""
+        columns = (self.zone, self.first, self.end, self.length, self.rank, self.power_kw, *self.needs.T)
+        _, kinds = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+        return kinds.reshape(-1).astype(np.int64)
+
 
 class Arrangement:
     """Who starts where: `start` (n,), -1 for nobody's place yet; `free` is what is left."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: Crowd, kinds: IntArray) -> None:
         self.crowd = crowd
+        self.kinds = kinds
         self.free = crowd.free.copy()
         self.left_g = crowd.budget_g.copy()
         self.end = crowd.end.copy()
         self.start: IntArray = np.full(len(crowd.length), -1, np.int64)
-        self._budgeted = bool(np.isfinite(crowd.budget_g).any())
+        self.placements = 0
         self.least = np.where(crowd.needs > 0, crowd.needs - EPSILON * (1 + crowd.needs), -np.inf)
+        self.budgeted = bool(np.isfinite(crowd.budget_g).any())
         self._edges = np.pad(np.cumsum(crowd.rates, axis=1), ((0, 0), (1, 0)))
 
-    def put(self, job: int, slot: int) -> None:
-        """Give a job its place, whether or not there is room."""
-        self.start[job] = slot
-        self._account(job, 1.0)
+    def copy(self) -> Arrangement:
+        """The same, to try something out."""
+        twin = copy(self)
+        twin.free, twin.left_g, twin.start = self.free.copy(), self.left_g.copy(), self.start.copy()
+        return twin
 
-    def lift(self, job: int) -> int:
-        """Take a job out; where it was."""
-        self._account(job, -1.0)
-        slot = int(self.start[job])
-        self.start[job] = -1
-        return slot
+    def put(self, jobs: IntArray, starts: IntArray) -> None:
+        """Give equal jobs their places, whether or not there is room."""
+        self.start[jobs] = starts
+        self._account(jobs, starts, 1.0)
 
-    def _account(self, job: int, sign: float) -> None:
-        span = self.span(job, int(self.start[job]))
-        self.free[:, span] -= sign * self.crowd.needs[job][:, None]
-        if self._budgeted:
-            grams = self.crowd.rates[self.crowd.zone[job], span] * self.crowd.power_kw[job]
-            np.subtract.at(self.left_g, self.crowd.day[span], sign * grams)
+    def lift(self, jobs: IntArray) -> IntArray:
+        """Take equal jobs out; where they were."""
+        starts = self.start[jobs]
+        self.start[jobs] = -1
+        self._account(jobs, starts, -1.0)
+        return starts
 
-    def span(self, job: int, slot: int) -> slice:
-        """The slots a job takes from `slot` on."""
-        return slice(slot, slot + int(self.crowd.length[job]))
+    def _account(self, jobs: IntArray, starts: IntArray, sign: float) -> None:
+        job = int(jobs[0])
+        found = (
+            ((int(starts[0]), 1),)
+            if len(jobs) == 1
+            else zip(*(each.tolist() for each in np.unique(starts, return_counts=True)), strict=True)
+        )
+        for slot, count in found:
+            span = slice(slot, slot + int(self.crowd.length[job]))
+            self.free[:, span] -= sign * count * self.crowd.needs[job][:, None]
+            if self.budgeted:
+                grams = self.crowd.rates[self.crowd.zone[job], span] * self.crowd.power_kw[job]
+                np.subtract.at(self.left_g, self.crowd.day[span], sign * count * grams)
+
+    def room_for(self, job: int, slot: int) -> int:
+        """How many jobs like this one find room all along from a slot."""
+        needs = self.crowd.needs[job]
+        used = needs > 0
+        if not used.any():
+            return len(self.start)
+        least = self.free[used, slot : slot + int(self.crowd.length[job])].min(axis=1)
+        return int(((least + EPSILON) / needs[used]).min())
+
+    def overfull(self) -> bool:
+        """Whether more is taken anywhere than there is."""
+        return bool((self.free < -EPSILON).any())
 
     def blocked(self, job: int) -> BoolArray:
         """The slots of a job's span that lack what it needs."""
@@ -122,7 +160,7 @@ class Arrangement:
     def cheapest(self, job: int) -> int:
         """The start of least cost with room and within the carbon budget, ties to the earliest; -1 if there is none."""
         fits = self.fitting(job)
-        if self._budgeted and fits.any():
+        if self.budgeted and fits.any():
             fits = fits & self._within_budget(job)
         if not fits.any():
             return -1
@@ -147,34 +185,101 @@ class Arrangement:
         return float(sums @ self.crowd.power_kw[jobs])
 
 
-def reserve(arrangement: Arrangement, jobs: IntArray) -> list[int]:
+def reserve(arrangement: Arrangement, jobs: IntArray) -> IntArray:
     """Give each job, in this order, the earliest room; those that found none."""
+    return _each(arrangement, jobs, Arrangement.earliest)
+
+
+def _each(arrangement: Arrangement, jobs: IntArray, find: Callable[[Arrangement, int], int]) -> IntArray:
+    """Give jobs, equal ones together, the place that `find` names for one of them; those for which it names none."""
     out = []
-    for job in jobs.tolist():
-        slot = arrangement.earliest(job)
-        if slot < 0:
-            out.append(job)
-        else:
-            arrangement.put(job, slot)
-    return out
+    for run in runs_of(arrangement.kinds, jobs):
+        left = run
+        while left.size:
+            slot = find(arrangement, int(left[0]))
+            if slot < 0:
+                out.append(left)
+                break
+            count = 1 if len(left) == 1 else max(1, arrangement.room_for(int(left[0]), slot))
+            if arrangement.budgeted:
+                count = 1
+            arrangement.put(left[:count], np.full(len(left[:count]), slot))
+            arrangement.placements += 1
+            left = left[count:]
+    return np.concatenate(out) if out else jobs[:0]
+
+
+def runs_of(kinds: IntArray, jobs: IntArray) -> list[IntArray]:
+    """Jobs in order, cut where the next is of another kind."""
+    return np.split(jobs, np.flatnonzero(np.diff(kinds[jobs])) + 1) if jobs.size else []
+
+
+def choose(reserved: Arrangement, urgent: IntArray, fixed: IntArray) -> Arrangement:
+    """Let each job, by its turn, take the cheapest place that those before it left, as long as all behind it still fit.
+
+    Where it takes room that others hold in reserve these are reserved anew, in the
+    order `urgent`; if they then do not all fit, or that has been done often enough,
+    it takes the cheapest place that is free. `fixed` are placed and stay.
+    """
+    crowd = reserved.crowd
+    chosen, work = Arrangement(crowd, reserved.kinds), 0
+    for job in fixed.tolist():
+        chosen.put(np.array([job]), reserved.start[[job]])
+    block = crowd.turn[urgent] * BLOCKS // len(crowd.turn)
+    for run in runs_of(reserved.kinds, urgent[np.lexsort((reserved.kinds[urgent], -crowd.power_kw[urgent], block))]):
+        before = reserved.lift(run)
+        if work < MOST_WORK:
+            other = chosen.copy()
+            reserved = _pushed(reserved, other, run, urgent)
+            work += other.placements
+        if reserved.start[run[0]] < 0:
+            _settle(reserved, run, before)
+        chosen.put(run, reserved.start[run])
+    return chosen
+
+
+def _pushed(reserved: Arrangement, other: Arrangement, run: IntArray, urgent: IntArray) -> Arrangement:
+    """The run at the places it likes best, and everyone behind it in reserve; `reserved`, without the run, if that cannot be.
+
+    `other` has those that have chosen; it is worked on.
+    """
+    other.placements = 0
+    if _each(other, run, Arrangement.cheapest).size:
+        return reserved
+    reserved.put(run, other.start[run])
+    if not reserved.overfull():
+        return reserved
+    reserved.lift(run)
+    return reserved if reserve(other, urgent[other.start[urgent] < 0]).size else other
 
 
 def improve(arrangement: Arrangement, jobs: IntArray) -> None:
-    """Let each job, by its turn, move to the cheapest free place, again while that helps."""
-    crowd = arrangement.crowd
-    order = jobs[np.lexsort((-crowd.power_kw[jobs], crowd.turn[jobs]))].tolist()
-    for _ in range(PASSES if len(order) <= PASSES_AT_MOST else 1):
-        moves = [_moved(arrangement, job) for job in order]
-        if not any(moves):
+    """Let each job move to the cheapest free place, again while that helps."""
+    order = jobs[np.lexsort((-arrangement.crowd.power_kw[jobs], arrangement.crowd.turn[jobs]))]
+    for _ in range(PASSES if len(order) <= PASSES_AT_MOST else 0):
+        before = arrangement.start.copy()
+        for job in order.tolist():
+            alone = np.array([job])
+            _settle(arrangement, alone, arrangement.lift(alone))
+        if (before == arrangement.start).all():
             return
 
 
-def _moved(arrangement: Arrangement, job: int) -> bool:
-    before = arrangement.lift(job)
-    slot = arrangement.cheapest(job)
-    # Where the carbon budget forbids every place the job stays where it is: its deadline comes first.
-    arrangement.put(job, before if slot < 0 else slot)
-    return slot not in {-1, before}
+def _settle(arrangement: Arrangement, run: IntArray, before: IntArray) -> None:
+    """The cheapest free places; where these do not suffice, or the carbon budget forbids all, where they were."""
+    if _each(arrangement, run, Arrangement.cheapest).size:
+        placed = run[arrangement.start[run] >= 0]
+        if placed.size:
+            arrangement.lift(placed)
+        arrangement.put(run, before)
+
+
+def coarse(first: IntArray, end: IntArray, length: IntArray) -> IntArray:
+    """Ends moved up by an eighth of the slack at most, so that many jobs come to be equal, shape (n,)."""
+    slack = end - length - first
+    grain = np.maximum(1, 2 ** np.floor(np.log2(np.maximum(slack, 8) / 8)).astype(np.int64))
+    coarser: IntArray = np.where(slack > 0, first + length + slack // grain * grain, end)
+    return coarser
 
 
 def arrange(crowd: Crowd, *, pinned: IntArray, hasty: IntArray, late: IntArray) -> tuple[Arrangement, IntArray]:
@@ -187,8 +292,10 @@ def arrange(crowd: Crowd, *, pinned: IntArray, hasty: IntArray, late: IntArray) 
         late: cannot be in time: as soon as there is room, before the others if that makes none of those late.
     """
     others = np.setdiff1d(np.arange(len(crowd.length)), np.concatenate((pinned, hasty, late)))
-    arrangement, out = _reserved(crowd, others, pinned=pinned, hasty=hasty, late=late)
-    improve(arrangement, np.setdiff1d(others, out))
+    arrangement, order, out = _reserved(crowd, others, pinned=pinned, hasty=hasty, late=late)
+    placed = order[arrangement.start[order] >= 0]
+    arrangement = choose(arrangement, placed, np.setdiff1d(np.flatnonzero(arrangement.start >= 0), placed))
+    improve(arrangement, placed)
     after = np.concatenate((late[arrangement.start[late] < 0], out))
     arrangement.end[out] = crowd.rates.shape[1]
     reserve(arrangement, after[np.lexsort((crowd.end[after], -crowd.rank[after]))])
@@ -197,30 +304,33 @@ def arrange(crowd: Crowd, *, pinned: IntArray, hasty: IntArray, late: IntArray) 
 
 def _reserved(
     crowd: Crowd, others: IntArray, *, pinned: IntArray, hasty: IntArray, late: IntArray
-) -> tuple[Arrangement, IntArray]:
-    """Everyone in the earliest room, in the order that leaves the fewest out; who is left out."""
-    found: list[tuple[tuple[int, ...], Arrangement, IntArray]] = []
+) -> tuple[Arrangement, IntArray, IntArray]:
+    """Everyone in the earliest room, in the order that leaves the fewest out; that order, and who is left out."""
+    kinds = crowd.kinds()
+    found: list[tuple[tuple[int, ...], Arrangement, IntArray, IntArray]] = []
     for first in (late, late[:0]) if late.size else (late,):
-        for order in _orders(crowd, others):
-            arrangement = Arrangement(crowd)
+        for order in _orders(crowd, kinds, others):
+            arrangement = Arrangement(crowd, kinds)
             for job in pinned.tolist():
-                arrangement.put(job, int(crowd.first[job]))
+                arrangement.put(np.array([job]), crowd.first[[job]])
+            # What runs already may be more than there now is.
+            arrangement.free = np.maximum(arrangement.free, 0.0)
             reserve(arrangement, hasty)
             reserve(arrangement, first)
-            out = np.array(reserve(arrangement, order), np.int64)
+            out = reserve(arrangement, order)
             if not out.size:
-                return arrangement, out
-            found.append((_badness(crowd, out), arrangement, out))
-    _, arrangement, out = min(found, key=lambda one: one[0])
-    return arrangement, out
+                return arrangement, order, out
+            found.append((_badness(crowd, out), arrangement, order, out))
+    return min(found, key=lambda one: one[0])[1:]
 
 
-def _orders(crowd: Crowd, jobs: IntArray) -> list[IntArray]:
+def _orders(crowd: Crowd, kinds: IntArray, jobs: IntArray) -> list[IntArray]:
     """By deadline, by latest start, by slack, the larger first among equals; last by priority, for when not all fit."""
     end, latest = crowd.end[jobs], crowd.end[jobs] - crowd.length[jobs]
     slack, size = latest - crowd.first[jobs], -crowd.needs[jobs].sum(axis=1) * crowd.length[jobs]
+    kind = kinds[jobs]
     keys = ((size, latest, end), (size, end, latest), (latest, slack), (latest, end, -crowd.rank[jobs]))
-    return [jobs[np.lexsort(each)] for each in keys]
+    return [jobs[np.lexsort((kind, *each))] for each in keys]
 
 
 def _badness(crowd: Crowd, out: IntArray) -> tuple[int, ...]:

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from greenai.errors import InputError, NoFeasibleWindow
-from greenai.logic.crowding import Arrangement, Crowd, arrange
+from greenai.logic.crowding import Arrangement, Crowd, arrange, coarse
 from greenai.logic.deciding import Policy
 from greenai.logic.packing_grid import BoolArray, IntArray
 from greenai.logic.queue_ground import Ground, ground_of
-from greenai.logic.queue_room import Capacity, power_w
-from greenai.logic.queue_times import left_at, may_start_at, rest_of
+from greenai.logic.queue_room import Capacity, fits_together, power_w
+from greenai.logic.queue_times import TOLERANCE, left_at, may_start_at, rest_of, standing_windows
 from greenai.logic.sharing import dominant, hours_of
 from greenai.model.plan import Window
 from greenai.model.queue import Entry, Running
@@ -22,6 +22,15 @@ from greenai.model.series import IntensitySeries, Source
 
 CUT_AT_MOST = 60
 """So many of the jobs that may be cut are planned in pieces; each takes a search."""
+
+MANY = 1_000
+"""More jobs than this give up some of their slack, so that many are equal and can be placed together."""
+
+WORTH_A_CHANGE = 0.005
+"""A new plan for all must save this share: jobs that are equal would else change places at every look."""
+
+ROUNDING = 1e-6
+"""Plans that differ by less cost the same."""
 
 BARRED_G_PER_KWH = 1e9
 """The intensity of slots that others hold, to a policy that knows of no others."""
@@ -60,7 +69,48 @@ def joint_plan(
     placed = [j for j in sorted(cuttable, key=lambda j: crowd.turn[j]) if arrangement.start[j] >= 0]
     for j in placed[:CUT_AT_MOST]:
         windows[jobs[j].id] = _cut(jobs[j], arrangement, ground, now_at, job=j, policy=policy)
+    standing = {entry.id: standing_windows(entry, now_at) for entry in jobs}
+    if all(standing.values()) and _still_good(standing, windows, jobs, staying, ground=ground, capacity=capacity, now_at=now_at):
+        return Joint(windows=standing)
     return Joint(windows=windows, conflict=tuple(jobs[j].id for j in _in_the_way(crowd, out).tolist()))
+
+
+def _still_good(
+    standing: Mapping[str, tuple[Window, ...]],
+    fresh: Mapping[str, tuple[Window, ...]],
+    jobs: Sequence[Entry],
+    staying: Sequence[Entry],
+    *,
+    ground: Ground,
+    capacity: Capacity,
+    now_at: datetime,
+) -> bool:
+    """Whether the plan that stands, in which none is late, can still be had, and a new one is not worth the change.
+
+    A new one is worth it if it is cleaner, or as clean and over sooner.
+    """
+    uses = [(capacity.needs(entry), window) for entry in jobs for window in standing[entry.id]]
+    uses += [(capacity.needs(entry), Window(start_at=now_at, end_at=now_at + left_at(entry, now_at))) for entry in staying]
+    if not fits_together(uses, capacity.caps):
+        return False
+    if any(fresh[entry.id][-1].end_at > entry.submission.job.constraints.deadline_at for entry in jobs):
+        return True
+    fresh_g, standing_g = (_grams(windows, jobs, ground, now_at) for windows in (fresh, standing))
+    gained = sum((standing[entry.id][-1].end_at - fresh[entry.id][-1].end_at for entry in jobs), timedelta(0))
+    sooner = gained > TOLERANCE and fresh_g <= standing_g * (1 + ROUNDING)
+    return not sooner and fresh_g >= standing_g * (1 - WORTH_A_CHANGE)
+
+
+def _grams(windows: Mapping[str, tuple[Window, ...]], jobs: Sequence[Entry], ground: Ground, now_at: datetime) -> float:
+    """What all emit from now on, as far as the ground reaches."""
+    edges, slots = np.pad(np.cumsum(ground.rates, axis=1), ((0, 0), (1, 0))), np.arange(ground.slots + 1)
+    total_g = 0.0
+    for entry in jobs:
+        spans = [(max(window.start_at, now_at), max(window.end_at, now_at)) for window in windows[entry.id]]
+        places = [(moment - ground.start_at) / ground.step for span in spans for moment in span]
+        sums = np.interp(places, slots, edges[ground.zones.index(entry.submission.job.zone)])
+        total_g += float(sums[1::2].sum() - sums[::2].sum()) * power_w(entry) / 1000
+    return total_g
 
 
 def _crowd(jobs: Sequence[Entry], ground: Ground, capacity: Capacity, now_at: datetime, *, used: Mapping[str, float]) -> Crowd:
@@ -71,14 +121,17 @@ def _crowd(jobs: Sequence[Entry], ground: Ground, capacity: Capacity, now_at: da
     parts = np.array([1 / max(1, step // span) for span in left])
     needs = [[capacity.needs(entry).get(name, 0.0) for name in ground.resources] for entry in jobs]
     _, rank = np.unique([entry.submission.priority for entry in jobs], return_inverse=True)
+    first = np.array([0 if at <= now_at else ground.ceil(at) for at in starts], np.int64)
+    end = np.array([ground.floor(entry.submission.job.constraints.deadline_at - begun) for entry in jobs], np.int64)
+    length = np.array([-(-span // step) for span in left], np.int64)
     zone_of = {zone: place for place, zone in enumerate(ground.zones)}
     return Crowd(
         rates=ground.rates,
         free=ground.free,
         zone=np.array([zone_of[entry.submission.job.zone] for entry in jobs], np.int64),
-        first=np.array([0 if at <= now_at else ground.ceil(at) for at in starts], np.int64),
-        end=np.array([ground.floor(entry.submission.job.constraints.deadline_at - begun) for entry in jobs], np.int64),
-        length=np.array([-(-span // step) for span in left], np.int64),
+        first=first,
+        end=coarse(first, end, length) if len(jobs) > MANY else end,
+        length=length,
         needs=np.array(needs, dtype=np.float64).reshape(len(jobs), -1) * parts[:, None],
         power_kw=np.array([power_w(entry) / 1000 for entry in jobs]) * parts,
         turn=_turns(jobs, left, capacity, used=used),
@@ -139,7 +192,7 @@ def _cut(
     entry: Entry, arrangement: Arrangement, ground: Ground, now_at: datetime, *, job: int, policy: Callable[[str], Policy]
 ) -> tuple[Window, ...]:
     """The windows of a job that may be cut, by its policy within what the others leave free, if that is cleaner."""
-    slot = arrangement.lift(job)
+    slot = int(arrangement.lift(np.array([job]))[0])
     whole = _window(entry, ground, slot, now_at)
     windows = _pieces(entry, arrangement, ground, now_at, job=job, policy=policy, whole=whole)
     for window in windows:

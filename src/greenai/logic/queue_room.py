@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from greenai.logic.queue_times import left_at
+from greenai.model.plan import Window
 from greenai.model.queue import Entry
+
+HERE = "local"
+"""The executor of this machine."""
 
 POWER = "power (W)"
 EPSILON = 1e-9
@@ -30,7 +34,12 @@ class Capacity:
         return {**self.amounts, **({} if self.power_cap_w is None else {POWER: self.power_cap_w})}
 
     def needs(self, entry: Entry) -> dict[str, float]:
-        """What a job takes of each; nothing of what it does not name. A load that nobody said is taken to be within the cap."""
+        """What a job takes of each; nothing of what it does not name. A load that nobody said is taken to be within the cap.
+
+        A job that another scheduler runs takes nothing here: that one knows what it has.
+        """
+        if entry.submission.executor != HERE:
+            return {}
         demands = {name: amount for name, amount in entry.submission.demands.items() if amount > 0}
         if self.power_cap_w is None:
             return demands
@@ -45,6 +54,19 @@ class Capacity:
             if amount > caps.get(name, 0.0) + EPSILON
         ]
         return short[0] if short else ""
+
+
+def fits_together(uses: Sequence[tuple[Mapping[str, float], Window]], caps: Mapping[str, float]) -> bool:
+    """Whether at no moment more is taken than there is; what ends at a moment makes room for what begins then."""
+    for name, most in caps.items():
+        steps = [(window.start_at, needs.get(name, 0.0)) for needs, window in uses]
+        steps += [(window.end_at, -needs.get(name, 0.0)) for needs, window in uses]
+        taken = 0.0
+        for _, change in sorted(steps):
+            taken += change
+            if taken > most + EPSILON:
+                return False
+    return True
 
 
 def power_w(entry: Entry) -> float:

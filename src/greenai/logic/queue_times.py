@@ -6,13 +6,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from greenai.model.job import Job
-from greenai.model.queue import Entry, Paused, Pausing, Queued, Running
+from greenai.model.plan import Window
+from greenai.model.queue import Entry, Paused, Pausing, Queued, Running, Waiting
 
 LONGEST_BACK_OFF = timedelta(hours=1)
 LEAST_LEFT = timedelta(seconds=1)
 """A job that is not over has at least this left."""
 
 NOTHING = timedelta(0)
+
+TOLERANCE = timedelta(minutes=2)
+"""A plan that is this much too long or too short still stands: ticks come a little late."""
 
 
 def back_off(failures: int) -> timedelta:
@@ -61,3 +65,23 @@ def rest_of(entry: Entry, now_at: datetime) -> Job:
     deadline_at = max(limits.deadline_at, earliest_at + duration)
     rest = replace(limits, earliest_at=earliest_at, deadline_at=deadline_at, duration=duration)
     return replace(entry.submission.job, constraints=rest)
+
+
+def standing_windows(entry: Entry, now_at: datetime) -> tuple[Window, ...]:
+    """The rest of the plan that a job has, where it still fits: ahead, as long as what is left, and in time. Else none.
+
+    Each window of a later leg is longer by the cost of its resume.
+    """
+    status = entry.status
+    if not isinstance(status, Waiting | Paused | Running):
+        return ()
+    windows = tuple(window for window in status.windows if window.end_at > now_at)
+    if not windows or windows[-1].end_at > entry.submission.job.constraints.deadline_at:
+        return ()
+    goes_on = isinstance(status, Running) and windows[0].start_at <= now_at
+    if not goes_on and windows[0].start_at < may_start_at(entry, now_at):
+        return ()
+    legs = len(windows) - (goes_on or not isinstance(status, Running))
+    needed = left_at(entry, now_at) + legs * entry.submission.job.constraints.resume_cost
+    planned = sum((window.end_at - max(window.start_at, now_at) for window in windows), NOTHING)
+    return windows if abs(planned - needed) <= TOLERANCE else ()

@@ -19,9 +19,9 @@ from types import MappingProxyType
 
 from greenai.errors import InputError, NoFeasibleWindow
 from greenai.logic.deciding import Policy, decide
-from greenai.logic.queue_joint import Joint, joint_plan
-from greenai.logic.queue_room import Capacity
-from greenai.logic.queue_times import latest_start_at, left_at, may_start_at, rest_of
+from greenai.logic.queue_joint import ROUNDING, Joint, joint_plan
+from greenai.logic.queue_room import Capacity, fits_together
+from greenai.logic.queue_times import latest_start_at, left_at, may_start_at, rest_of, standing_windows
 from greenai.logic.wording import percent, when
 from greenai.model.job import Job
 from greenai.model.plan import Window
@@ -84,11 +84,13 @@ def _alone(entry: Entry, queue: Queue, now_at: datetime, *, policy: Callable[[st
     series = queue.series_by_zone.get(job.zone)
     try:
         if isinstance(entry.status, Running):
-            return _going_on(entry, entry.status, job, series=series, now_at=now_at, policy=policy(job.policy))
-        decision = decide(job, series, policy(job.policy), now_at)
+            fresh = _going_on(entry, entry.status, job, series=series, now_at=now_at, policy=policy(job.policy))
+        else:
+            decision = decide(job, series, policy(job.policy), now_at)
+            fresh = Placement(windows=decision.windows, reason=decision.reason)
     except (NoFeasibleWindow, InputError) as error:
         return _as_soon_as_possible(job, str(error))
-    return Placement(windows=decision.windows, reason=decision.reason)
+    return _steady(entry, fresh, series, now_at)
 
 
 def _as_soon_as_possible(job: Job, why: str) -> Placement:
@@ -101,30 +103,49 @@ def _going_on(
     entry: Entry, status: Running, job: Job, *, series: IntensitySeries | None, now_at: datetime, policy: Policy
 ) -> Placement:
     """A job that runs and may pause: it goes on, unless stopping here and paying for the resume saves enough."""
-    on = Placement(windows=_on(status, now_at, job.constraints.duration), reason="goes on")
-    end_at = now_at + job.constraints.duration
+    limits = job.constraints
+    end_at = now_at + limits.duration
+    on = Placement(windows=_on(status, now_at, limits.duration), reason="goes on")
     if series is None or not series.covers(now_at, end_at):
         return on
-    plan = policy(series, job.constraints, now_at)
+    plan = policy(series, limits, now_at)
     if plan.windows[0].start_at <= now_at:
         first = _on(status, now_at, plan.windows[0].end_at - now_at)
         return Placement(windows=(*first, *plan.windows[1:]), reason="goes on")
-    limits = job.constraints
     longer = replace(limits, duration=limits.duration + limits.resume_cost)
     if longer.latest_start_at < now_at:
         return on
     later = policy(series, longer, now_at)
     at_once_g_per_kw = series.integral_g_per_kw(now_at, end_at)
-    saving = 1 - later.cost_g_per_kw / at_once_g_per_kw if at_once_g_per_kw > 0 else 0.0
-    if later.windows[0].start_at <= now_at or saving <= limits.min_saving:
-        return on
     start_at = later.windows[0].start_at
-    return Placement(windows=later.windows, reason=f"pauses until {when(start_at)}: that saves {percent(saving)} of what is left")
+    if start_at <= now_at or later.cost_g_per_kw >= at_once_g_per_kw * (1 - limits.min_saving):
+        return on
+    saving = percent(1 - later.cost_g_per_kw / at_once_g_per_kw)
+    return Placement(windows=later.windows, reason=f"pauses until {when(start_at)}: that saves {saving} of what is left")
 
 
 def _on(status: Running, now_at: datetime, left: timedelta) -> tuple[Window, ...]:
     """The window of a job that goes on. It began with the leg: the plan of such a job does not change with every look at it."""
     return (Window(start_at=min(status.started_at, now_at), end_at=now_at + left),)
+
+
+def _steady(entry: Entry, fresh: Placement, series: IntensitySeries | None, now_at: datetime) -> Placement:
+    """The plan that stands rather than a new one, unless that is worth a change, or as clean and over sooner."""
+    standing = standing_windows(entry, now_at)
+    if series is None or fresh.late or not standing or not series.covers(now_at, standing[-1].end_at):
+        return fresh
+    fresh_g, standing_g = (_cost_g_per_kw(series, windows, now_at) for windows in (fresh.windows, standing))
+    margin = entry.submission.job.constraints.min_saving if isinstance(entry.status, Running) else ROUNDING
+    sooner = fresh.windows[-1].end_at < standing[-1].end_at and fresh_g <= standing_g * (1 + ROUNDING)
+    if sooner or fresh_g < standing_g * (1 - margin):
+        return fresh
+    return replace(fresh, windows=standing)
+
+
+def _cost_g_per_kw(series: IntensitySeries, windows: Sequence[Window], now_at: datetime) -> float:
+    """Of what lies ahead of now."""
+    ahead = [(max(window.start_at, now_at), window.end_at) for window in windows if window.end_at > now_at]
+    return sum(series.integral_g_per_kw(start_at, end_at) for start_at, end_at in ahead)
 
 
 def _fits(queue: Queue, placements: Mapping[str, Placement], now_at: datetime) -> bool:
@@ -134,19 +155,6 @@ def _fits(queue: Queue, placements: Mapping[str, Placement], now_at: datetime) -
         (queue.capacity.needs(entry), Window(start_at=now_at, end_at=now_at + left_at(entry, now_at))) for entry in queue.staying
     ]
     return fits_together(uses, queue.capacity.caps)
-
-
-def fits_together(uses: Sequence[tuple[Mapping[str, float], Window]], caps: Mapping[str, float]) -> bool:
-    """Whether at no moment more is taken than there is; what ends at a moment makes room for what begins then."""
-    for name, most in caps.items():
-        steps = [(window.start_at, needs.get(name, 0.0)) for needs, window in uses]
-        steps += [(window.end_at, -needs.get(name, 0.0)) for needs, window in uses]
-        taken = 0.0
-        for _, change in sorted(steps):
-            taken += change
-            if taken > most + 1e-9:
-                return False
-    return True
 
 
 # All together --------------------------------------------------------------------------------------------------------

@@ -200,6 +200,6 @@ class FakeJobExecutor:
         return Exited(exit_code=code, ended_at=ended_at)
 
 
-def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - a sentence reads better
+def _require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise AssertionError(otherwise)
