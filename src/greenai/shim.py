@@ -73,7 +73,7 @@ def run_task(files: RunFiles, task: Task, settings: Settings, executor: Pausable
         job=job,
         policy=asap,
         waits=False,
-        environment={**run_environment(job), **leg_environment(files, task)},
+        environment={**run_environment(job), "GREENAI_JOB_ID": task.job_id, **files.told(task.job_id, task.resumes)},
     )
     known = open_doors(settings, adopts=True)
 
@@ -100,17 +100,6 @@ def leg_of(task: Task) -> Job:
         submitted_at=task.runnable_at,
         labels=labels,
     )
-
-
-def leg_environment(files: RunFiles, task: Task) -> dict[str, str]:
-    """What a leg is told of pausing, resuming and telling its progress."""
-    return {
-        "GREENAI_JOB_ID": task.job_id,
-        "GREENAI_PAUSE_FILE": str(files.path("pause")),
-        "GREENAI_CHECKPOINT_DIR": str(files.checkpoints(task.job_id)),
-        "GREENAI_RESUMES": str(task.resumes),
-        "GREENAI_PROGRESS_FILE": str(files.path("progress")),
-    }
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from greenai._version import __version__
 from greenai.adapters.clock import SystemClock
 from greenai.adapters.door import SchemeDoor
 from greenai.adapters.executors import slurm_commands as slurm_doors
+from greenai.adapters.executors.foreground import pausable
 from greenai.adapters.executors.local import LocalExecutor, check_command
 from greenai.adapters.exporters import decision_json, evidence_csv, series_csv
 from greenai.adapters.files import FileDoor
@@ -42,6 +44,7 @@ from greenai.model.evidence import RunFacts
 from greenai.model.footprint import Embodied, Estimate
 from greenai.model.intensity import Access, Provider, Request
 from greenai.model.job import Job
+from greenai.model.queue import PauseWay
 from greenai.model.series import IntensitySeries
 from greenai.model.zone import Place
 from greenai.ports import Clock, Executor, Metering
@@ -62,6 +65,7 @@ __all__ = [
     "metering_of",
     "open_doors",
     "open_ledger",
+    "pausable_executor",
     "policy_named",
     "run_environment",
     "settings_with",
@@ -220,6 +224,13 @@ def open_doors(
         metering=lambda write: metering_of(settings, write, adopts=adopts),
         tell=tell,
     )
+
+
+def pausable_executor(
+    settings: Settings, run_id: str, *, way: PauseWay, grace: timedelta
+) -> tuple[Executor, dict[str, str], Callable[[], str]]:
+    """Where a command in the foreground runs that may be asked to pause, what it is told of that, and what was done to it."""
+    return pausable(settings.home, run_id, os.environ, way=way, grace=grace)
 
 
 def local_executor() -> Executor:

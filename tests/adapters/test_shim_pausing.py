@@ -14,6 +14,7 @@ import pytest
 from tests.adapters.shim_world import World, environ, waited
 
 from greenai.adapters.executors._processes import processes_with
+from greenai.adapters.executors._run_files import RunFiles
 from greenai.model.queue import Alive
 from greenai.model.units import parse_iso_utc
 
@@ -238,7 +239,7 @@ def test_and_from_an_unaware_one_its_end(world):
     os.kill(world.shim_pid(), signal.SIGTERM)
     exited = world.exited()
     assert exited.exit_code == 128 + signal.SIGTERM
-    assert exited.note == "asked to end: passed TERM on"
+    assert exited.note == "was asked to end: TERM was passed on"
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
@@ -247,6 +248,19 @@ def test_the_engines_words_for_pause(world, number):
     world.says("3\n")
     os.kill(world.shim_pid(), number)
     assert world.exited().exit_code == 75
+
+
+def test_a_shim_hears_what_its_launcher_ignored(world):
+    """The script that Slurm starts ignores signals until the shim can hear them."""
+    files = RunFiles(world.home, world.run_id())
+    files.make()
+    files.keep_task(world.python(KNOWS))
+    line = ["sh", "-c", "trap '' USR1 TERM HUP; exec " + sys.executable + " -m greenai.shim " + world.run_id()]
+    shim = subprocess.Popen(line, env={**environ(world.home), "GREENAI_HOME": str(world.home)})
+    world.says("3\n")
+    os.kill(shim.pid, signal.SIGUSR1)
+    assert world.exited().exit_code == 75
+    shim.wait()
 
 
 def test_asking_leaves_a_mark_once_and_stays_cheap(tmp_path):

@@ -108,7 +108,7 @@ def test_nothing_fits_is_said_before_anything_runs() -> None:
 
 
 def test_run_refuses_what_it_cannot_do_yet() -> None:
-    with pytest.raises(InputError, match="cannot pause"):
+    with pytest.raises(InputError, match="cannot plan its pauses"):
         greenai.run(QUICK, duration="3h", finish_by="9h", policy="interruptible")
 
 

@@ -14,6 +14,7 @@ from greenai.config import Settings
 from greenai.errors import InputError
 from greenai.logic.elastic import fitted
 from greenai.model.job import Constraints, Job
+from greenai.model.queue import PauseWay
 from greenai.model.scaling import ScalingCurve
 from greenai.moments import parse_moment, parse_share, parse_span
 from greenai.zones import local_timezone
@@ -94,6 +95,10 @@ class Running(Asking, Describing, total=False):
 
     log_decision: str | Path | None
     """A JSON list to append the decision to (carbon_aware_decision.json)."""
+    pausable: PauseWay | None
+    """Let TERM, USR1 and USR2 pause the command: checkpoint, freeze, or auto for whichever it can."""
+    grace: Span | None
+    """How long it may take to save when it is asked to; 60 s if not said."""
 
 
 def refuse_unknown(verb: str, given: Mapping[str, object], known: type) -> None:

@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Unpack
+from typing import Unpack, get_args
 
-from greenai.api.asking import Describing, Running, job_of, new_run_id, refuse_unknown
+from greenai.api.asking import Describing, Running, job_of, new_run_id, refuse_unknown, span_of
 from greenai.config import Settings
 from greenai.engine.doors import Doors, tell_nobody
 from greenai.engine.progress import Progress
 from greenai.engine.run import RunOutcome, RunRequest, run_job
 from greenai.errors import InputError
 from greenai.model.job import Job
+from greenai.model.queue import PauseWay
 from greenai.ports import Clock
 from greenai.wiring import (
     check_command,
@@ -23,11 +24,15 @@ from greenai.wiring import (
     export,
     facts_of,
     open_doors,
+    pausable_executor,
     policy_named,
     run_environment,
     settings_with,
     system_clock,
 )
+
+GRACE = timedelta(seconds=60)
+"""For a program that saves when it is asked to pause, as for queued jobs."""
 
 
 def run(
@@ -62,8 +67,12 @@ def run(
             hint="greenai plan --policy elastic shows how many to run when",
         )
     if job.policy == "interruptible":
-        raise InputError("greenai run cannot pause a job yet", hint="greenai plan --interruptible shows what pausing would save")
-    return _go(job, known, ask, open_doors(known, clock=clock, tell=tell, adopts=True), waits=True, require_live=require_live)
+        raise InputError(
+            "greenai run stays with one command from start to end and cannot plan its pauses",
+            hint="greenai submit --interruptible hands it over; greenai plan --interruptible shows what pausing would save",
+        )
+    doors = open_doors(known, clock=clock, tell=tell, adopts=True)
+    return _go(job, known, ask, doors, waits=True, require_live=require_live)
 
 
 def measure(
@@ -91,12 +100,26 @@ def _job(command: Sequence[str], ask: Running, settings: Settings, now_at: datet
     return job_of(command, ask, settings, now_at=now_at, job_id=new_run_id(now_at), slack=timedelta(0))
 
 
+def _pausable(job: Job, settings: Settings, ask: Running, doors: Doors) -> tuple[Doors, dict[str, str], Callable[[], str]]:
+    """The doors for a command that may be asked to pause, what it is told, what was done to it; as before where it may not."""
+    way, grace = ask.get("pausable"), ask.get("grace")
+    if way is None:
+        if grace is not None:
+            raise InputError("--grace is how long a pause may take, and nothing is paused here", hint="add --pausable")
+        return doors, {}, str
+    if way not in get_args(PauseWay):
+        raise InputError(f"a command pauses by {', '.join(get_args(PauseWay))}, not {way!r}")
+    executor, told, note = pausable_executor(settings, job.id, way=way, grace=GRACE if grace is None else span_of(grace))
+    return replace(doors, executor=executor), told, note
+
+
 def _go(job: Job, settings: Settings, ask: Running, doors: Doors, *, waits: bool, require_live: bool = False) -> RunOutcome:
     """Check everything that can be checked, then run."""
     csv, decision_log = _path(ask.get("out")), _path(ask.get("log_decision"))
     check_command(job.command)
     detect_meters(settings)
     check_outputs(csv, decision_log)
+    doors, told, note = _pausable(job, settings, ask, doors)
     unit = (ask.get("per", "run"), ask.get("count", 1.0))
     labels = {"phase": "run", **ask.get("labels", {})}
     request = RunRequest(
@@ -105,11 +128,12 @@ def _go(job: Job, settings: Settings, ask: Running, doors: Doors, *, waits: bool
         policy=policy_named(job.policy),
         waits=waits,
         require_live=require_live,
-        environment=run_environment(job),
+        environment={**run_environment(job), **told},
     )
     outcome = run_job(request, doors)
     trouble = export(outcome, csv=csv, decision_log=decision_log)
-    return replace(outcome, warnings=(*outcome.warnings, *trouble))
+    done = [f"the command {note()}"] if note() else []
+    return replace(outcome, warnings=(*outcome.warnings, *done, *trouble))
 
 
 def _path(value: str | Path | None) -> Path | None:

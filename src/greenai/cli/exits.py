@@ -19,6 +19,7 @@ NO_WINDOW: Final = 3
 PROVIDER: Final = 4
 STORE: Final = 5
 UNEXPECTED: Final = 70
+PAUSED: Final = 75
 TIME_IS_UP: Final = 124
 SIGNAL_BASE: Final = 128
 INTERRUPTED: Final = 130
@@ -46,6 +47,7 @@ MEANINGS: Final[tuple[tuple[int, str], ...]] = (
     (PROVIDER, "no usable answer from a grid service, where one was required"),
     (STORE, "the state directory cannot be used, or evidence does not verify"),
     (UNEXPECTED, "a defect in greenai itself; GREENAI_DEBUG=1 shows where"),
+    (PAUSED, "run --pausable, and every queued leg: the command saved its state and left; run again, it goes on"),
     (TIME_IS_UP, "jobs wait: the time is up, and not all of the jobs are over"),
     (INTERRUPTED, "interrupted with Ctrl-C; 128+n for another signal n"),
     (BROKEN_PIPE, "the reader of the output went away"),

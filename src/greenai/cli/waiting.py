@@ -70,7 +70,7 @@ def _refuse(asked: dict[str, Any]) -> None:
     pausing = [name for name in PLAN_ONLY if asked.pop(name)]
     if pausing:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in pausing)
-        raise click.UsageError(f"run cannot pause a job yet: {options} is for greenai plan only")
+        raise click.UsageError(f"run cannot plan pauses: {options} is for greenai plan and greenai submit")
     if asked["ci"] == "csv" and not (asked["ci_csv"] or asked["series"]):
         raise click.UsageError("--ci csv needs the file: add --ci-csv FILE")
     if asked["ci"] == "live" and (asked["ci_csv"] or asked["series"]):

@@ -62,6 +62,15 @@ class RunFiles:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         return place
 
+    def told(self, job_id: str, resumes: int) -> dict[str, str]:
+        """What a command is told of pausing, resuming and telling its progress; the directory of its checkpoints is made."""
+        return {
+            "GREENAI_PAUSE_FILE": str(self.path("pause")),
+            "GREENAI_CHECKPOINT_DIR": str(self.checkpoints(job_id)),
+            "GREENAI_RESUMES": str(resumes),
+            "GREENAI_PROGRESS_FILE": str(self.path("progress")),
+        }
+
     def write(self, name: str, text: str) -> None:
         """Replace a file whole, and synced."""
         beside = self.path(f"{name}.{os.getpid()}")

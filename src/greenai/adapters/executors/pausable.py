@@ -108,14 +108,18 @@ class PausableExecutor:
         return self._child is not None
 
     def listen(self) -> None:
-        """Take signals as requests from now on; they are kept until the command runs. Ignored ones (nohup) stay ignored."""
+        """Take signals as requests from now on; they are kept until the command runs.
+
+        A shim takes all: whoever launched it may have ignored them until it can
+        hear. At a terminal ignored ones (nohup) stay ignored.
+        """
         if self._previous or threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             # Inherited from some parents; the kernel would then throw the child's exit code away.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in self._meanings:
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            if self._ended is not None or signal.getsignal(number) is not signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._heard)
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
@@ -235,7 +239,7 @@ class PausableExecutor:
         if knows and self._request():
             self._late_freezes = False
         else:
-            self._end(child, "asked to end: passed TERM on", within_s=max(self._grace_s, KILL_AFTER_S))
+            self._end(child, "was asked to end: TERM was passed on", within_s=max(self._grace_s, KILL_AFTER_S))
 
     def _request(self) -> bool:
         """Let the program see the request, its grace running; False where the disk refuses."""

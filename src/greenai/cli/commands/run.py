@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from greenai.cli.command import Command, Session, pass_session
+from greenai.cli.exits import PAUSED
 from greenai.cli.learning import DATA_NAMES, MODE, TREATMENT_NAMES, data, run_training, taken, treatment
 from greenai.cli.options import JSON_TO, OUT, foreseeing, hardware, placing, unit_of_work
 from greenai.cli.waiting import has_slack, placed, waiting, with_series
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from greenai.api import RunOutcome
     from greenai.config import Settings
 
+PAUSE_WAYS = ("auto", "checkpoint", "freeze")
 NO_COMMAND = "run needs a command, for example: greenai run --duration 2h --finish-by 24h -- python train.py"
 
 
@@ -30,6 +32,15 @@ NO_COMMAND = "run needs a command, for example: greenai run --duration 2h --fini
 @click.option("--mode", type=MODE, help="Instead of CMD: train here, the baseline or the optimised way behind the quality gate.")
 @data
 @treatment
+@click.option(
+    "--pausable",
+    metavar="WAY",
+    type=click.Choice(PAUSE_WAYS),
+    is_flag=False,
+    flag_value="auto",
+    help="TERM, USR1 and USR2 ask CMD to pause: by checkpoint (exit code 75), freeze, or auto (the default WAY).",
+)
+@click.option("--grace", metavar="SPAN", help="How long CMD may take to save when it is asked to pause.  [default: 60s]")
 @click.option("--dry-run", is_flag=True, help="Print the best start in one line and run nothing.")
 @JSON_TO
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -45,6 +56,10 @@ def run(session: Session, /, command: tuple[str, ...], *, dry_run: bool, json_to
     --deadline or --max-wait-seconds) it starts at once. With --json the document
     is alone on stdout and CMD's own stdout goes to stderr; --json-to FILE leaves
     both streams alone.
+
+    With --pausable a scheduler's signal (Slurm, Kubernetes) becomes a request that
+    CMD sees with greenai.pause; a CMD that saves and leaves ends with exit code 75:
+    run the same line again and it goes on.
     """
     mode = asked.pop("mode")
     _refuse(command, mode, dry_run=dry_run)
@@ -82,7 +97,7 @@ def _dry_run(session: Session, settings: Settings, asked: dict[str, Any]) -> int
     from greenai.cli.planned import best_start_line
     from greenai.cli.source import loud_words
 
-    for name in ("out", "log_decision", "per", "count", "labels"):
+    for name in ("out", "log_decision", "per", "count", "labels", "pausable", "grace"):
         del asked[name]
     if not has_slack(asked):
         session.screen.note(f"no limit given: looking {ASSUMED_FINISH} ahead; without one, run starts at once")
@@ -100,6 +115,8 @@ def _dry_run(session: Session, settings: Settings, asked: dict[str, Any]) -> int
 
 
 def _train(session: Session, settings: Settings, mode: str, asked: dict[str, Any]) -> int:
+    if asked.pop("pausable") or asked.pop("grace"):
+        raise click.UsageError(f"--mode {mode} trains here and cannot be paused: --pausable and --grace are for a command")
     if not has_slack(asked):
         session.screen.note("no slack given (--finish-by, --deadline or --max-wait-seconds): training at once")
     return run_training(session, with_series(settings, asked), mode, asked)
@@ -118,4 +135,7 @@ def _run(session: Session, settings: Settings, json_to: str | None, asked: dict[
     def start(watcher: Watcher) -> RunOutcome:
         return api.run(**asked, clock=watched_clock(watcher), tell=watcher.tell, settings=settings)
 
-    return run_watched(session, settings, json_to, start, shift=True)
+    code = run_watched(session, settings, json_to, start, shift=True)
+    if asked["pausable"] and code == PAUSED:
+        session.screen.note("paused, its state saved (exit code 75): run the same line again and it goes on")
+    return code
