@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from greenai.model.energy import EnergySample, EnergyTrace, MeterInfo
 from greenai.model.evidence import Head, Record, RecordType
@@ -239,6 +239,19 @@ class JobExecutor(Protocol):
 
     def stop(self, run_id: str, handle: str) -> None:
         """End it: TERM, then KILL after its grace; returns at once."""
+        ...
+
+
+@runtime_checkable
+class HoldingExecutor(JobExecutor, Protocol):
+    """An engine that itself starts a leg when its time has come, whether or not a daemon of ours lives then."""
+
+    def schedule(self, task: Task, start_at: datetime) -> str:
+        """Hand a leg over to be started at a moment, or move it there; its handle. Raises as `launch`."""
+        ...
+
+    def in_line(self) -> frozenset[str]:
+        """The runs of this state directory that were handed over and have not begun; raises StoreError."""
         ...
 
 

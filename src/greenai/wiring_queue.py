@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from greenai._values import pairs_of
 from greenai.adapters.clock import SystemClock
 from greenai.adapters.digests import Digest, LedgerDigest
 from greenai.adapters.executors._processes import boot_id, handle_of, is_alive
@@ -121,7 +122,8 @@ def executors_of(settings: Settings) -> dict[str, JobExecutor]:
     if shutil.which("sbatch") is not None:
         from greenai.adapters.executors.slurm import SlurmExecutor
 
-        made["slurm"] = SlurmExecutor(settings.home, os.environ)
+        partitions = dict(pairs_of(settings.slurm_partitions))
+        made["slurm"] = SlurmExecutor(settings.home, os.environ, partitions=partitions)
     return made
 
 

@@ -14,6 +14,7 @@ from greenai.engine.doors import QueueDoors
 from greenai.engine.follow import ask_to_pause, waits_for_room
 from greenai.errors import GreenaiError, InputError
 from greenai.logic.deciding import decide, decision_document
+from greenai.logic.queue_legs import leg_run_id
 from greenai.logic.queue_room import Room
 from greenai.logic.queue_times import latest_start_at, left_at, rest_of
 from greenai.logic.wording import when
@@ -22,6 +23,7 @@ from greenai.model.plan import Plan, Window
 from greenai.model.queue import Ended, Entry, Paused, Pausing, Running, Task, Waiting
 from greenai.model.series import IntensitySeries
 from greenai.model.units import SECONDS_PER_HOUR
+from greenai.ports import HoldingExecutor
 
 HASTE = timedelta(minutes=1)
 """Who must start within this goes before all who need not."""
@@ -83,7 +85,7 @@ def start_due(
     chosen = _with_room(due, book, doors)
     thawed = frozenset(entry.id for entry in chosen if isinstance(entry.status, Paused) and entry.status.run_id)
     for entry in chosen:
-        book.move(entry.id, _running(entry, book.now_at, doors), "its time has come")
+        book.move(entry.id, running_from(entry, book.now_at, _new_run_id(entry, book.now_at, doors)), "its time has come")
     refused = book.write()
     started = tuple(entry.id for entry in chosen if entry.id not in refused)
     unsure = sorted({entry.id for entry in book if _is_unlaunched(entry)} | unbegun)
@@ -125,7 +127,7 @@ def _with_room(due: Sequence[Entry], book: Book, doors: QueueDoors) -> list[Entr
     return chosen
 
 
-def _running(entry: Entry, now_at: datetime, doors: QueueDoors) -> Running:
+def running_from(entry: Entry, now_at: datetime, run_id: str) -> Running:
     """The status of a job that starts, thaws or goes on now; its first window begins now."""
     status = entry.status
     windows = status.windows if isinstance(status, Waiting | Paused) else ()
@@ -133,7 +135,13 @@ def _running(entry: Entry, now_at: datetime, doors: QueueDoors) -> Running:
     windows = (Window(start_at=now_at, end_at=first_end_at), *windows[1:])
     if isinstance(status, Paused) and status.run_id:
         return Running(run_id=status.run_id, started_at=now_at, windows=windows, handle=status.handle)
-    return Running(run_id=doors.new_run_id(now_at), started_at=now_at, windows=windows)
+    return Running(run_id=run_id, started_at=now_at, windows=windows)
+
+
+def _new_run_id(entry: Entry, now_at: datetime, doors: QueueDoors) -> str:
+    """A new one; where its engine may hold the leg already, the one under which it does."""
+    holds = isinstance(doors.executors.get(entry.submission.executor), HoldingExecutor)
+    return leg_run_id(entry) if holds else doors.new_run_id(now_at)
 
 
 def _is_unlaunched(entry: Entry) -> bool:
@@ -149,7 +157,7 @@ def _start(book: Book, doors: QueueDoors, readings: Mapping[str, Reading], *, jo
     if executor is None or not isinstance(status, Running):
         return
     try:
-        handle = executor.launch(_task(entry, status, readings))
+        handle = executor.launch(task_of(entry, status, readings))
     except InputError as error:
         hint = f" ({error.hint})" if error.hint else ""
         book.move(job_id, Ended(outcome="failed", ended_at=book.now_at), f"could not be started: {error}{hint}")
@@ -171,7 +179,7 @@ def _thaw(doors: QueueDoors, entry: Entry) -> None:
         doors.warn(f"job {entry.id} could not go on yet: {error}")
 
 
-def _task(entry: Entry, status: Running, readings: Mapping[str, Reading]) -> Task:
+def task_of(entry: Entry, status: Running, readings: Mapping[str, Reading]) -> Task:
     """One leg, with all that is needed to run and to account for it."""
     submission, limits = entry.submission, entry.submission.job.constraints
     return Task(

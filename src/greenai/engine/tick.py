@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from greenai.engine.book import Book
 from greenai.engine.doors import QueueDoors
 from greenai.engine.follow import follow
+from greenai.engine.handing import hand_over
 from greenai.engine.launching import give_way, start_due
 from greenai.engine.scheduling import REPLAN_EVERY, Knowledge, plan
 from greenai.errors import UnknownJob
@@ -65,6 +66,7 @@ def tick(now_at: datetime, doors: QueueDoors, memory: Memory) -> Tick:
     used = _used(book, doors, memory)
     all_written = plan(book, doors, memory.known, free=free, used=used)
     give_way(book, doors)
+    hand_over(book, doors, memory.known.readings, free=free)
     launched = start_due(book, doors, memory.known.readings, free=free, unbegun=unbegun, used=used)
     running = tuple(entry for entry in book if entry.takes_room)
     wake_at = _wake(book, now_at) if all_written else now_at + SOON

@@ -40,7 +40,7 @@ NEVER = frozenset(
 """Why a job stays in line for ever: it asks for what the partition does not have. sbatch takes it all the same."""
 
 RECORD = "slurm.job"
-"""The file with the number of the Slurm job."""
+"""The file with the number of the Slurm job, and the moment it was last asked to start at."""
 
 SCRIPT = """#!/bin/sh
 # Made by greenai for one leg of its job {job_id}. Slurm runs it once.
@@ -51,7 +51,7 @@ exec {python} -m greenai.shim {run_id}
 
 
 class SlurmExecutor:
-    """Implements `greenai.ports.JobExecutor`, and `schedule` beside it.
+    """Implements `greenai.ports.HoldingExecutor`.
 
     `partitions` maps a grid zone to the partition whose nodes stand in it; a zone
     that is not named goes where sbatch puts it.
@@ -85,24 +85,27 @@ class SlurmExecutor:
 
     def schedule(self, task: Task, start_at: datetime) -> str:
         """Hand a leg over to start at a moment, or move it there; its handle, the number of the Slurm job. Raises as `launch`."""
-        files = RunFiles(self._home, task.run_id)
+        files, moment = RunFiles(self._home, task.run_id), stamp(start_at)
         if files.begun() is not None:
-            return files.read(RECORD) or ""
-        known = self._find(task.run_id, fresh=True)
+            return _number(files)
+        known = self._find(task.run_id) or self._find(task.run_id, fresh=True)
         if known is not None and (known.is_in_line or known.is_live):
-            self._retime(known, start_at)
-            files.write(RECORD, known.job_id)
+            if known.is_in_line and not known.is_held and (files.read(RECORD) or "") != f"{known.job_id} {moment}":
+                files.keep_task(task)
+                self._slurm.start_at(known.job_id, start_at)
+            files.write(RECORD, f"{known.job_id} {moment}")
             return known.job_id
         environ = {**self._environ, **task.environment, "GREENAI_HOME": str(self._home)}
         check_command(task.command, environ)
         self._write(files, task)
-        job_id = self._slurm.submit([*self._arguments(files, task, start_at), str(files.path("slurm.sh"))], environ)
-        files.write(RECORD, job_id)
+        job_id = self._slurm.submit([*self._arguments(files, task, moment), str(files.path("slurm.sh"))], environ)
+        files.write(RECORD, f"{job_id} {moment}")
         return job_id
 
-    def _retime(self, known: SlurmJob, start_at: datetime) -> None:
-        if known.is_in_line and not known.is_held and known.start_at != start_at.replace(microsecond=0):
-            self._slurm.start_at(known.job_id, start_at)
+    def in_line(self) -> frozenset[str]:
+        """The runs of this state directory that Slurm holds and has not begun; raises StoreError."""
+        waiting = [job.run_id for job in self._slurm.jobs() if job.is_in_line and job.run_id]
+        return frozenset(run_id for run_id in waiting if RunFiles(self._home, run_id).has(RECORD))
 
     def _write(self, files: RunFiles, task: Task) -> None:
         """The leg and the script, unless the last start failed on the node: that is told once, then tried again."""
@@ -119,7 +122,7 @@ class SlurmExecutor:
         quoted = {"python": shlex.quote(sys.executable), "run_id": shlex.quote(task.run_id)}
         files.write("slurm.sh", SCRIPT.format(job_id=_one_line(task.job_id), **quoted))
 
-    def _arguments(self, files: RunFiles, task: Task, start_at: datetime) -> list[str]:
+    def _arguments(self, files: RunFiles, task: Task, moment: str) -> list[str]:
         grace_s = min(LONGEST_WARNING_S, max(1, math.ceil(task.grace.total_seconds())))
         partition = self._partitions.get(task.zone)
         return [
@@ -133,7 +136,7 @@ class SlurmExecutor:
             "--nodes=1",
             "--ntasks=1",
             f"--signal=B:USR1@{grace_s}",
-            f"--begin={stamp(start_at)}",
+            f"--begin={moment}",
             *([f"--partition={partition}"] if partition else []),
             *_resources(task.demands),
         ]
@@ -163,7 +166,7 @@ class SlurmExecutor:
         """A run that Slurm does not run and that left no exit code."""
         if files.begun() is None and files.has("trouble"):
             return Unstarted()
-        number = handle or files.read(RECORD) or (job.job_id if job else "")
+        number = handle or _number(files)
         if not number:
             return Unstarted()
         since_s = self._gone_since_s.setdefault(run_id, time.monotonic())
@@ -212,7 +215,11 @@ class SlurmExecutor:
         job, files = self._find(run_id, fresh=True), RunFiles(self._home, run_id)
         if job is None or not (job.is_in_line or job.is_live):
             return
-        if job.is_in_line or self._was_asked_long_ago(files):
+        if job.is_in_line:
+            # A leg that was handed over and is not wanted then may be wanted again later: it is not lost.
+            self._slurm.cancel(job.job_id)
+            files.drop(RECORD)
+        elif self._was_asked_long_ago(files):
             self._slurm.cancel(job.job_id)
         elif not files.has("stopping"):
             if job.state == "SUSPENDED":
@@ -239,6 +246,11 @@ class SlurmExecutor:
         """The job of a run; of several, handed over at once by two processes, the one that is furthest."""
         own = [job for job in self._slurm.jobs(fresh=fresh) if job.run_id == run_id]
         return min(own, key=lambda job: (not job.is_live, not job.is_in_line, job.job_id), default=None)
+
+
+def _number(files: RunFiles) -> str:
+    """The Slurm job of a run, as it was noted; empty for none."""
+    return (files.read(RECORD) or "").partition(" ")[0]
 
 
 def _resources(demands: Mapping[str, float]) -> list[str]:
