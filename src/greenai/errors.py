@@ -18,6 +18,8 @@
     ├── StoreError (OSError)                 state cannot be read or written    exit 5
     │   └── EvidenceDamaged                  a record does not verify           exit 5
     └── MeterUnavailable (OSError)           a meter cannot be read: never fatal, the next is taken
+
+`greenai.Paused` is no error: the SystemExit of a program that saved its state and is to be run again (exit 75).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from greenai.testing.clock import VirtualClock
     from greenai.testing.contracts import MeterContract, PolicyContract, ProviderContract
+    from greenai.testing.executors import JobExecutorContract
     from greenai.testing.fakes import (
         FakeArchive,
         FakeDoor,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "greenai.testing.clock": ("VirtualClock",),
     "greenai.testing.contracts": ("MeterContract", "PolicyContract", "ProviderContract"),
+    "greenai.testing.executors": ("JobExecutorContract",),
     "greenai.testing.fakes": (
         "FakeArchive",
         "FakeDoor",
@@ -39,7 +41,7 @@ _HOMES = {
 }
 
 __all__ = ["FakeArchive", "FakeDoor", "FakeExecutor", "FakeGrid", "FakeLedger", "FakeListener", "FakeMeter", "FakeMetering"]
-__all__ += ["FakeRunStore", "MeterContract", "PolicyContract", "ProviderContract", "VirtualClock"]
+__all__ += ["FakeRunStore", "JobExecutorContract", "MeterContract", "PolicyContract", "ProviderContract", "VirtualClock"]
 
 
 def __getattr__(name: str) -> Any:
