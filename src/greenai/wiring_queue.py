@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from greenai._values import pairs_of
 from greenai.adapters.clock import SystemClock
-from greenai.adapters.digests import Digest, LedgerDigest
 from greenai.adapters.executors._processes import boot_id, handle_of, is_alive
 from greenai.adapters.executors._run_files import RunFiles
-from greenai.adapters.runs import RunDirectories
 from greenai.adapters.store.queue import DurableQueue
 from greenai.config import Settings, load, with_flags
 
 if TYPE_CHECKING:
+    from greenai.adapters.digests import Digest, LedgerDigest
+    from greenai.adapters.runs import RunDirectories
     from greenai.engine.doors import Capacity, QueueDoors
     from greenai.model.queue import Submission
     from greenai.ports import Clock, JobExecutor
@@ -64,11 +64,15 @@ def open_queue(settings: Settings) -> DurableQueue:
 
 def open_runs(settings: Settings) -> RunDirectories:
     """The runs of the state directory and their samples."""
+    from greenai.adapters.runs import RunDirectories
+
     return RunDirectories(settings.home)
 
 
 def open_digest(home: Path, name: str, record_type: str, digest: Digest) -> LedgerDigest:
     """What is wanted of each ledger record of one type, kept in a file of this name beside the ledger."""
+    from greenai.adapters.digests import LedgerDigest
+
     return LedgerDigest(home, name, record_type, digest)
 
 
