@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.slurm_world import Cluster, cluster, is_at_hand, until
 from greenai.adapters.executors.slurm import SlurmExecutor
 from greenai.errors import InputError, StoreError
 from greenai.model.queue import Alive, Exited, Gone, RunState, Task, Unstarted
+from greenai.testing.executors import JobExecutorContract
 
 REQUIRED = os.environ.get("GREENAI_TEST_SLURM") == "required"
 pytestmark = pytest.mark.skipif(
@@ -104,6 +107,23 @@ def running(executor: SlurmExecutor, run_id: str, handle: str) -> None:
         return isinstance(state, Alive) and not state.in_line
 
     until(holds, f"{run_id} to run")
+
+
+@pytest.mark.usefixtures("slurm")
+class TestContract(JobExecutorContract):
+    """What greenai asks of every engine, of Slurm itself."""
+
+    @pytest.fixture(autouse=True)
+    def _engine(self, slurm: Cluster) -> None:
+        self._cluster = slurm
+        self._place = Path(mkdtemp(dir=slurm.place))
+
+    def executor(self) -> SlurmExecutor:
+        environ = {**self._cluster.environ, **QUIET}
+        return SlurmExecutor(self._place / "home", environ, settled_after=timedelta(seconds=1))
+
+    def place(self) -> Path:
+        return self._place
 
 
 # Begin, hold, move ---------------------------------------------------------------------------------------------------
@@ -211,15 +231,19 @@ def test_cancelling_ends_what_runs_and_what_waits(executor: SlurmExecutor) -> No
     executor.resume("runs", handle)
 
 
-def test_what_somebody_else_ended_in_slurm_is_gone(slurm: Cluster, executor: SlurmExecutor) -> None:
+def test_what_somebody_else_ended_in_slurm_is_seen(slurm: Cluster, home: Path, executor: SlurmExecutor) -> None:
     handle = executor.schedule(task("scancelled", "true"), later(1))
     slurm.say("scancel", handle)
     assert "CANCELLED" in became(executor, "scancelled", handle, Gone).reason
-    handle = executor.launch(task("killed", "sleep", "6"))
-    running(executor, "killed", handle)
-    until((executor._home / "runs/killed/begun.json").exists, "the shim to begin")
-    killed = slurm.say("scancel", "--signal=KILL", "--full", handle)
-    assert killed.returncode == 0, killed.stderr  # the command outlives its shim, and Slurm waits for it
+    handle = executor.launch(task("ended", "sleep", "60"))
+    running(executor, "ended", handle)
+    until((home / "runs/ended/begun.json").exists, "the shim to begin")
+    slurm.say("scancel", handle)
+    assert became(executor, "ended", handle, Exited).exit_code == 143
+    handle = executor.launch(task("killed", "sleep", "3"))
+    begun = home / "runs/killed/begun.json"
+    until(lambda: begun.exists() and begun.read_text(encoding="utf-8").endswith("}"), "the shim to begin")
+    os.kill(int(json.loads(begun.read_text(encoding="utf-8"))["handle"].partition(":")[0]), signal.SIGKILL)
     assert "left no exit code" in became(executor, "killed", handle, Gone).reason
 
 

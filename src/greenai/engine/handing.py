@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from greenai.engine.book import Book
 from greenai.engine.doors import QueueDoors
@@ -32,18 +33,16 @@ def _hand_over(
 ) -> None:
     wanted = {status.run_id for entry in own if (status := run_of(entry)) is not None}
     for entry in own:
-        if entry.id in free and waits_for_room(entry) and run_of(entry) is None:
+        windows = entry.status.windows if isinstance(entry.status, Waiting | Paused) else ()
+        if windows and entry.id in free and waits_for_room(entry) and run_of(entry) is None:
             wanted.add(leg_run_id(entry))
-            _one(book, executor, entry, readings)
+            _one(book, executor, entry, readings, start_at=max(book.now_at, windows[0].start_at))
     for run_id in executor.in_line() - wanted:
         executor.stop(run_id, "")
 
 
-def _one(book: Book, executor: HoldingExecutor, entry: Entry, readings: Mapping[str, Reading]) -> None:
+def _one(book: Book, executor: HoldingExecutor, entry: Entry, readings: Mapping[str, Reading], *, start_at: datetime) -> None:
     """Hand one leg over, or move it; if it has begun, while nobody looked, say so: the next tick follows it."""
-    status = entry.status
-    if not isinstance(status, Waiting | Paused) or not status.windows:
-        return
     run_id = leg_run_id(entry)
     state = executor.look(run_id, "")
     if _has_begun(state):
@@ -52,7 +51,6 @@ def _one(book: Book, executor: HoldingExecutor, entry: Entry, readings: Mapping[
         going = Running(run_id=run_id, started_at=begun.started_at, windows=begun.windows, handle=handle)
         book.move(entry.id, going, f"started by {entry.submission.executor}")
         return
-    start_at = max(book.now_at, status.windows[0].start_at)
     try:
         executor.schedule(task_of(entry, running_from(entry, start_at, run_id), readings), start_at)
     except InputError as error:
