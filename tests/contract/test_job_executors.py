@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.adapters.shim_world import environ, waited
 
@@ -49,8 +51,6 @@ class Talkative(ShimExecutor):
     """Tells jobs nothing of their own environment."""
 
     def launch(self, task):
-        from dataclasses import replace
-
         return super().launch(replace(task, environment={}))
 
 
