@@ -65,7 +65,7 @@ def leg(number: int = 1, worked_s: float = 100.0, **changes) -> PastLeg:
         ("python -u -m pkg.train", "python -m pkg.train"),
         ("python train.py -m 3", "python train.py"),
         ("python -m", ""),
-        ("torchrun --nproc 4 /work/train.py --x", "torchrun /work/train.py"),
+        ("torchrun --nproc 4 /jobs/train.py --x", "torchrun /jobs/train.py"),
         ("bash run.sh 3", "bash run.sh"),
         ("./simulate --n 3", "./simulate"),
         ("/bin/bash -c true", ""),
