@@ -50,6 +50,10 @@ exec {python} -m greenai.shim {run_id}
 """
 
 
+USED = "slurm.used"
+"""A file in the state directory, there once anything was handed over to Slurm."""
+
+
 class SlurmExecutor:
     """Implements `greenai.ports.HoldingExecutor`.
 
@@ -98,12 +102,16 @@ class SlurmExecutor:
         environ = {**self._environ, **task.environment, "GREENAI_HOME": str(self._home)}
         check_command(task.command, environ)
         self._write(files, task)
+        (self._home / USED).touch()
         job_id = self._slurm.submit([*self._arguments(files, task, moment), str(files.path("slurm.sh"))], environ)
         files.write(RECORD, f"{job_id} {moment}")
         return job_id
 
     def in_line(self) -> frozenset[str]:
         """The runs of this state directory that Slurm holds and has not begun; raises StoreError."""
+        if not (self._home / USED).exists():
+            # Nothing was ever handed over from here: a Slurm that is away, or never was here, is nobody's trouble.
+            return frozenset()
         waiting = [job.run_id for job in self._slurm.jobs() if job.is_in_line and job.run_id]
         return frozenset(run_id for run_id in waiting if RunFiles(self._home, run_id).has(RECORD))
 
