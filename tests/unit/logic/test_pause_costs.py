@@ -48,7 +48,7 @@ def saved_and_back() -> Life:
     life = Life().runs(NOON, "a").done(NOON + 60 * MINUTE, 0.31)
     return (
         life.asked(NOON + 60 * MINUTE, "a", NOON)
-        .paused(NOON + 62 * MINUTE, NOON + 63 * MINUTE)
+        .paused(NOON + 62 * MINUTE)
         .runs(NOON + 100 * MINUTE, "b")
         .done(NOON + 103 * MINUTE, 0.31)
         .done(NOON + 108 * MINUTE, 0.33)
@@ -60,8 +60,13 @@ def test_a_pause_by_checkpoint():
     seen = pauses_of(saved_and_back().events)
     assert seen.saves == (2 * MINUTE,)
     assert seen.pauses == (38 * MINUTE,)
-    # 63 minutes for .31, so that .02 take 4.06 of the 8 minutes.
-    assert [span.total_seconds() for span in seen.returns] == [pytest.approx(8 * 60 - 63 * 60 * 0.02 / 0.31, abs=1e-3)]
+    # 62 minutes for .31, so that .02 take 4 of the 8 minutes.
+    assert [span.total_seconds() for span in seen.returns] == [pytest.approx(4 * 60, abs=1e-3)]
+
+
+def test_an_end_that_is_seen_later_counts_from_when_it_was():
+    life = Life().runs(NOON, "a").asked(NOON + HOUR, "a", NOON).paused(NOON + HOUR + MINUTE, NOON + 2 * HOUR)
+    assert pauses_of(life.events).saves == (MINUTE,)
 
 
 def test_a_job_that_froze():
