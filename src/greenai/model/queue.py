@@ -306,12 +306,18 @@ def _counted(entry: Entry, status: Status, at: datetime) -> Entry:
     if isinstance(status, Running) and isinstance(before, Paused):
         return replace(entry, resumes=entry.resumes + 1)
     if isinstance(before, Running | Pausing):
-        return _left_off(entry, status, at - before.started_at)
+        return _left_off(entry, status, _stopped_at(status, at) - before.started_at)
     if isinstance(before, Paused) and before.run_id and isinstance(status, Queued):
         return _left_off(entry, status, timedelta(0))
     if isinstance(before, Ended) or isinstance(status, Ended):
         return replace(entry, wish="", failures=0 if isinstance(before, Ended) else entry.failures)
     return entry
+
+
+def _stopped_at(status: Status, at: datetime) -> datetime:
+    """When a leg ended: it is seen a little later."""
+    known_at = status.since_at if isinstance(status, Paused) else status.ended_at if isinstance(status, Ended) else at
+    return min(known_at, at)
 
 
 def _left_off(entry: Entry, status: Status, ran: timedelta) -> Entry:
