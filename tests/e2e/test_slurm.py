@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -351,6 +352,55 @@ def test_a_script_saves_on_usr1_and_comes_back_as_the_same_job(slurm: Cluster, h
     assert steps == [f"step {number}" for number in range(1, 13)]
     until(lambda: slurm.state(job_id).startswith("COMPLETED"), "the job to end")
     assert slurm.field(job_id, "Restarts") == "1"
+
+
+def test_the_queue_hands_a_job_to_slurm_which_runs_it_without_a_daemon(slurm: Cluster, home: Path, series: Path) -> None:
+    def say(*words: str) -> str:
+        more = {"GREENAI_HOME": str(home), "GREENAI_SERIES": str(series), "GREENAI_METER": "modelled"}
+        done = slurm.say(*GREENAI, *words, GREENAI_ZONE="FR", GREENAI_SLURM_PARTITIONS="GB=gb,FR=fr", **more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def daemon_until(holds: Callable[[], bool], what: str) -> None:
+        more = {"GREENAI_HOME": str(home), "GREENAI_SERIES": str(series), "GREENAI_METER": "modelled"}
+        environ = {**slurm.environ, **more, "GREENAI_ZONE": "FR", "GREENAI_SLURM_PARTITIONS": "GB=gb,FR=fr"}
+        with subprocess.Popen([*GREENAI, "daemon"], env=environ, cwd=slurm.place, stderr=subprocess.DEVNULL) as daemon:
+            try:
+                until(holds, what)
+            finally:
+                daemon.kill()
+
+    def in_line() -> list[str]:
+        told = slurm.say("squeue", "-h", "-n", "night", "-o", "%i|%P|%T|%r", "--states=all").stdout
+        return [line for line in told.splitlines() if line]
+
+    say(
+        "submit",
+        "--executor",
+        "slurm",
+        "--name",
+        "night",
+        "--duration",
+        "1h",
+        "--finish-by",
+        "24h",
+        "--",
+        "sh",
+        "-c",
+        "echo slept",
+    )
+    daemon_until(lambda: bool(in_line()), "the leg to be handed over")
+    (line,) = in_line()
+    job_id, *rest = line.split("|")
+    assert rest == ["fr", "PENDING", "BeginTime"]
+    assert status() == "waiting"
+    slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+    until(lambda: "COMPLETED" in in_line()[0], "Slurm to run it with no daemon there")
+    daemon_until(
+        lambda: json.loads(say("jobs", "list", "--json"))["jobs"][0]["status"] == "ended", "a new daemon to find it done"
+    )
+    assert say("jobs", "logs", "1") == "slept\n"
+    assert len(in_line()) == 1
 
 
 # A site's filters ----------------------------------------------------------------------------------------------------
