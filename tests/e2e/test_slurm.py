@@ -374,21 +374,11 @@ def test_the_queue_hands_a_job_to_slurm_which_runs_it_without_a_daemon(slurm: Cl
         told = slurm.say("squeue", "-h", "-n", "night", "-o", "%i|%P|%T|%r", "--states=all").stdout
         return [line for line in told.splitlines() if line]
 
-    say(
-        "submit",
-        "--executor",
-        "slurm",
-        "--name",
-        "night",
-        "--duration",
-        "1h",
-        "--finish-by",
-        "24h",
-        "--",
-        "sh",
-        "-c",
-        "echo slept",
-    )
+    def status() -> str:
+        return str(json.loads(say("jobs", "list", "--json"))["jobs"][0]["status"])
+
+    given = ("--executor", "slurm", "--name", "night", "--duration", "1h", "--finish-by", "24h")
+    say("submit", *given, "--", "sh", "-c", "echo slept")
     daemon_until(lambda: bool(in_line()), "the leg to be handed over")
     (line,) = in_line()
     job_id, *rest = line.split("|")
