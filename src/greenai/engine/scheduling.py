@@ -13,6 +13,7 @@ from greenai.engine.foresee import foresee
 from greenai.errors import GreenaiError
 from greenai.logic.queueing import Placement, Queue, place
 from greenai.model.intensity import Query, Reading
+from greenai.model.plan import Window
 from greenai.model.queue import Entry, Paused, Queued, Running, Waiting
 from greenai.model.units import floor_to
 
@@ -113,7 +114,8 @@ def _read(zone: str, until_at: datetime, doors: QueueDoors, now_at: datetime) ->
 
 def _write(book: Book, known: Knowledge) -> bool:
     """Write plans down where they moved."""
-    moved = [entry for entry in book if (placement := known.placements.get(entry.id)) and _has_moved(entry, placement)]
+    placed = [entry for entry in book if entry.id in known.placements]
+    moved = [entry for entry in placed if _has_moved(entry, known.placements[entry.id], book.now_at)]
     moved.sort(key=lambda entry: known.placements[entry.id].windows[0].start_at)
     for entry in moved[:MOST_MOVES]:
         placement = known.placements[entry.id]
@@ -122,11 +124,21 @@ def _write(book: Book, known: Knowledge) -> bool:
     return len(moved) <= MOST_MOVES
 
 
-def _has_moved(entry: Entry, placement: Placement) -> bool:
+def _has_moved(entry: Entry, placement: Placement, now_at: datetime) -> bool:
+    """Whether the plan is another one."""
     status = entry.status
     if isinstance(status, Queued):
         return True
+    if isinstance(status, Waiting) and _waits_for_room(entry, status.windows, placement, now_at):
+        return False
     return isinstance(status, Waiting | Paused | Running) and is_movable(entry) and status.windows != placement.windows
+
+
+def _waits_for_room(entry: Entry, windows: tuple[Window, ...], placement: Placement, now_at: datetime) -> bool:
+    """Whether it was due before and is due now, in time or late as before: it has not moved, time has."""
+    if not len(windows) == len(placement.windows) == 1 or max(windows[0].start_at, placement.windows[0].start_at) > now_at:
+        return False
+    return placement.late == (windows[0].end_at > entry.submission.job.constraints.deadline_at)
 
 
 def _planned(entry: Entry, placement: Placement, now_at: datetime) -> Waiting | Paused | Running:

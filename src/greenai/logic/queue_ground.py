@@ -98,11 +98,15 @@ def ground_of(
 
 
 def _keep(ground: Ground, entry: Entry, capacity: Capacity, now_at: datetime) -> None:
-    """What a job that runs takes until its end, and of the carbon budget."""
-    span = slice(0, ground.ceil(now_at + left_at(entry, now_at)))
+    """What a job that runs takes until its end, and of the carbon budget; of the slot it ends in only the part it runs in."""
+    end_at = now_at + left_at(entry, now_at)
+    span = slice(0, ground.ceil(end_at))
     needs = capacity.needs(entry)
-    ground.free[:, span] -= np.array([needs.get(name, 0.0) for name in ground.resources]).reshape(-1, 1)
-    grams = ground.rates[ground.zones.index(entry.submission.job.zone), span] * power_w(entry) / 1000
+    shares = np.ones(span.stop)
+    if span.stop:
+        shares[-1] = min(1.0, (end_at - max(now_at, ground.at(span.stop - 1))) / ground.step)
+    ground.free[:, span] -= np.array([needs.get(name, 0.0) for name in ground.resources]).reshape(-1, 1) * shares
+    grams = ground.rates[ground.zones.index(entry.submission.job.zone), span] * power_w(entry) / 1000 * shares
     np.subtract.at(ground.budget_g, ground.day[span], grams)
 
 
