@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from greenai._values import pairs_of
 from greenai.adapters.clock import SystemClock
-from greenai.adapters.executors._processes import boot_id, handle_of, is_alive
+from greenai.adapters.executors._processes import boot_id, handle_of, is_running
 from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.store.queue import DurableQueue
 from greenai.config import Settings, load, with_flags
@@ -91,7 +91,7 @@ def read_holder(holder: str) -> tuple[str, str]:
 def _is_dead(holder: str) -> bool:
     """Whether a holder is known to be gone: of this machine, from an earlier boot or without its process."""
     _, node, boot, process = (*holder.split("|"), "", "", "")[:4]
-    return node == platform.node() and (boot != boot_id() or not is_alive(process))
+    return node == platform.node() and (boot != boot_id() or not is_running(process))
 
 
 def open_queue_doors(

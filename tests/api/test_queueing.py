@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.queue_world import moved
 
 from greenai import api
+from greenai.adapters.executors._processes import handle_of
 from greenai.config import Settings
 from greenai.errors import InputError, NoFeasibleWindow, StoreError, UnknownJob
 from greenai.model.plan import Window
@@ -375,6 +377,19 @@ def test_this_process_holds_a_lease_until_it_is_gone(settings: Settings, submit:
     assert queue.lease(elsewhere, now_at, now_at + timedelta(minutes=1))
     assert api.running_holder(settings) == elsewhere
     assert read_holder(elsewhere) == ("daemon", "process 999999999 on other-machine")
+
+
+def test_a_killed_daemon_that_nobody_has_buried_holds_nothing(settings: Settings, submit: Any) -> None:
+    submit()
+    queue, now_at = open_queue(settings), datetime.now(UTC)
+    daemon = subprocess.Popen(["sleep", "600"])
+    holder = f"{holder_name('daemon').rpartition('|')[0]}|{handle_of(daemon.pid)}"
+    queue.lease(holder, now_at, now_at + timedelta(minutes=1))
+    assert api.running_holder(settings) == holder
+    daemon.kill()
+    os.waitid(os.P_PID, daemon.pid, os.WEXITED | os.WNOWAIT)
+    assert api.running_holder(settings) is None
+    daemon.wait()
 
 
 def test_a_second_daemon_is_refused(settings: Settings, submit: Any) -> None:

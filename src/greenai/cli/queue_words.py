@@ -77,7 +77,9 @@ def when(entry: Entry, zone: tzinfo) -> str:
 
 def length(entry: Entry) -> str:
     """How long it ran, or takes."""
-    return words.about(entry.worked) if entry.is_over else words.about(entry.duration)
+    if entry.is_over:
+        return words.about(entry.worked) if entry.worked else ""
+    return words.about(entry.duration)
 
 
 def counts_line(counts: Mapping[str, int]) -> str:

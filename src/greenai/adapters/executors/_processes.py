@@ -29,6 +29,17 @@ def is_alive(handle: str) -> bool:
     return pid.isdecimal() and start != "0" and start == str(start_ticks(int(pid)))
 
 
+def is_running(handle: str) -> bool:
+    """Whether that process does anything yet: a dead one stays in the table until its parent looks, in some containers never."""
+    if not is_alive(handle):
+        return False
+    try:
+        stat = Path(f"/proc/{handle.partition(':')[0]}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat[stat.rindex(b")") + 2 :][:1] not in {b"Z", b"X"}
+
+
 @cache
 def boot_id() -> str:
     """Which boot of the machine this is; empty where the system does not say."""
