@@ -81,7 +81,15 @@ demonstration() { # run.sh as a stranger runs it, with a grid service that does 
   test -s artifacts/demo/evidence.json
 }
 
-pytest_with_coverage() { "$PY" -m pytest -q -n auto --cov --cov-report=term "$@" | tee "$LOG"; }
+pytest_with_coverage() { "$PY" -m pytest -q -n auto --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@" | tee "$LOG"; }
+
+slurm() { # one real controller with two nodes, in its own directory, for one file of tests: not in parallel
+  if scripts/slurm_for_tests.sh install >"$LOG" 2>&1; then
+    GREENAI_TEST_SLURM=required "$PY" -m pytest -q -n 0 tests/e2e/test_slurm.py
+  else
+    untested "Slurm: slurm-wlm and munge could not be installed (scripts/slurm_for_tests.sh install)"
+  fi
+}
 
 prepare_env .venv-dev requirements-dev.lock
 export PATH="$PWD/.venv-dev/bin:$PATH"
@@ -105,6 +113,7 @@ fi
 step "docs" docs
 step "package" package
 step "demonstration" demonstration
+step "slurm" slurm
 step "pytest" pytest_with_coverage "$@"
 for gap in ${UNTESTED[@]+"${UNTESTED[@]}"}; do printf '!!! NOT TESTED HERE: %s\n' "$gap"; done
 printf '\nAll steps passed in %d s. pytest said:\n' "$SECONDS"

@@ -25,9 +25,12 @@ from greenai.model.queue import Alive, Exited, Gone, RunState, Task, Unstarted
 from greenai.testing.executors import JobExecutorContract
 
 REQUIRED = os.environ.get("GREENAI_TEST_SLURM") == "required"
-pytestmark = pytest.mark.skipif(
-    not (is_at_hand() or REQUIRED), reason="NO SLURM HERE, so nothing of it is tested: scripts/slurm_for_tests.sh install"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (is_at_hand() or REQUIRED), reason="NO SLURM HERE, so nothing of it is tested: scripts/slurm_for_tests.sh install"
+    ),
+]
 
 GREENAI = (sys.executable, "-m", "greenai.cli")
 QUIET = {"GREENAI_CONSTANT_G_PER_KWH": "200", "GREENAI_METER": "modelled", "GREENAI_ZONE": "GB"}
