@@ -174,8 +174,7 @@ def _chaos(world: World) -> None:
             world.submit(JOBS // WAVES, retries=RETRIES if waves[number] % 2 else 0)
         for command in _starters(dice, number):
             world.start(command)
-        is_news = _news(world, dice)
-        _until(lambda: is_news() or world.is_idle(), LONGEST_LIFE_S)
+        _until(_news(world, dice), LONGEST_LIFE_S)
         if number in shim_kills:
             world.kill_a_shim()
         world.kill_daemons()
@@ -185,9 +184,9 @@ def _news(world: World, dice: random.Random) -> Callable[[], bool]:
     """A moment to kill a daemon at: the first bytes it writes, somewhere in a tick, or after jobs have begun and ended."""
     if dice.random() < 0.5:
         enough_bytes = _size(world.log) + dice.choice((1, 400, 1200, 3000))
-        return lambda: _size(world.log) >= enough_bytes
+        return lambda: _size(world.log) >= enough_bytes or world.is_idle()
     enough_marks = len(world.told()) + dice.randint(4, 4 * JOBS // KILLS)
-    return lambda: len(world.told()) >= enough_marks
+    return lambda: len(world.told()) >= enough_marks or world.is_idle()
 
 
 def _drain(world: World) -> None:
