@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from greenai import _values as values
+from greenai import pause
 from greenai.errors import ConfigError, InputError
 from greenai.zones import default_zone
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 ENV_PREFIX = "GREENAI_"
 CHILD_ENV = (
-    *("GREENAI_RUN_ID", "GREENAI_JOB_ID", "GREENAI_ARRAY_INDEX", "GREENAI_ZONE", "GREENAI_RESUMES"),
-    *("GREENAI_PAUSE_FILE", "GREENAI_CHECKPOINT_DIR", "GREENAI_PROGRESS_FILE", "GREENAI_PROGRESS_FD"),
+    *(pause.RUN_ID, pause.JOB_ID, pause.ARRAY_INDEX, pause.ZONE, pause.RESUMES),
+    *(pause.PAUSE_FILE, pause.CHECKPOINT_DIR, pause.PROGRESS_FILE, pause.PROGRESS_FD),
 )
 """What a job is told by the greenai that runs it; a greenai inside the job does not take them for typing errors."""
 

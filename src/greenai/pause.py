@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_ID: Final = "GREENAI_RUN_ID"
+JOB_ID: Final = "GREENAI_JOB_ID"
+ARRAY_INDEX: Final = "GREENAI_ARRAY_INDEX"
 ZONE: Final = "GREENAI_ZONE"
 PAUSE_FILE: Final = "GREENAI_PAUSE_FILE"
 CHECKPOINT_DIR: Final = "GREENAI_CHECKPOINT_DIR"
@@ -32,10 +34,16 @@ EXIT_CODE: Final = 75
 
 
 class Paused(SystemExit):
-    """The program has saved its state and ends, to be run again: exit code 75."""
+    """The program has saved its state and ends, to be run again: exit code 75.
+
+    Where a pause was asked for it says so by the file `$GREENAI_PAUSE_FILE.paused` too: a launcher of several ranks
+    (torchrun, accelerate launch) ends with 1 when its ranks end with 75.
+    """
 
     def __init__(self, code: int = EXIT_CODE) -> None:
         super().__init__(code)
+        if asked := _asked():
+            _touch(asked + ".paused")
 
 
 class _Known:
@@ -59,7 +67,7 @@ def requested() -> bool:
     if file and _Known.file != file:
         _Known.file = file
         _touch(file + ".heard")
-    return os.path.exists(file)  # noqa: PTH110  # pathlib costs an import and more than the stat
+    return bool(_asked())
 
 
 def requested_by_any(reduce_max: Callable[[int], int]) -> bool:
@@ -110,6 +118,12 @@ def progress(fraction: float, /) -> None:
         _tell(line)
     except (OSError, ValueError):
         return
+
+
+def _asked() -> str:
+    """The pause file, if it is there; else nothing."""
+    file = os.environ.get(PAUSE_FILE, "")
+    return file if os.path.exists(file) else ""  # noqa: PTH110  # pathlib costs an import and more than the stat
 
 
 def _touch(file: str) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 from dataclasses import replace
 
+from greenai import pause
 from greenai.adapters.executors._run_files import CLAIM_WITHIN_S, RunFiles
 from greenai.adapters.executors.pausable import PausableExecutor
 from greenai.config import Settings
@@ -73,7 +74,7 @@ def run_task(files: RunFiles, task: Task, settings: Settings, executor: Pausable
         job=job,
         policy=asap,
         waits=False,
-        environment={**run_environment(job), "GREENAI_JOB_ID": task.job_id, **files.told(task.job_id, task.resumes)},
+        environment={**run_environment(job), pause.JOB_ID: task.job_id, **files.told(task.job_id, task.resumes)},
     )
     known = open_doors(settings, adopts=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from greenai import config, plugins
+from greenai import config, pause, plugins
 from greenai._version import __version__
 from greenai.adapters.clock import SystemClock
 from greenai.adapters.door import SchemeDoor
@@ -341,7 +341,7 @@ def facts_of(
 
 def run_environment(job: Job) -> dict[str, str]:
     """What the command is told: the names every integration keys on."""
-    return {"GREENAI_RUN_ID": job.id, "GREENAI_ZONE": job.zone}
+    return {pause.RUN_ID: job.id, pause.ZONE: job.zone}
 
 
 def check_outputs(csv: Path | None, decision_log: Path | None) -> None:

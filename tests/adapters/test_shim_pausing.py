@@ -277,3 +277,15 @@ assert not os.path.exists(os.environ["GREENAI_PAUSE_FILE"] + ".heard"), "left on
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert Path(tmp_path, "pause.heard").exists() is False
+
+
+@pytest.mark.parametrize(("ends", "code"), [("pause.point(lambda: None)", 75), ("sys.exit(3)", 1)])
+def test_a_launcher_that_hides_the_pause_of_its_ranks_does_not_fail_the_job(ends, code, world):
+    rank = f"import sys, time\nfrom greenai import pause\nwhile not pause.requested():\n    time.sleep(0.05)\n{ends}\n"
+    launcher = f"import subprocess, sys\nsys.exit(subprocess.call([sys.executable, '-c', {rank!r}]) != 0)"
+    world.launch(world.python(launcher, pause_way="checkpoint"))
+    waited(lambda: world.file("pause.heard").exists())
+    world.pause()
+    ended = world.exited()
+    assert ended.exit_code == code
+    assert ("its launcher ended with 1" in ended.note) is (code == 75)

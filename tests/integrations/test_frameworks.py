@@ -13,18 +13,18 @@ from greenai.errors import InputError
 from greenai.integrations.keras import pause_callback
 
 MODULES = {
-    "hugging_face.py": "transformers.trainer",
+    "hugging_face.py": "transformers.trainer,transformers.models.gpt2.modeling_gpt2",
     "with_accelerate.py": "accelerate",
-    "with_lightning.py": "lightning.pytorch",
+    "with_lightning.py": "lightning.pytorch,torchdata.stateful_dataloader",
     "with_keras.py": "keras",
 }
+"""What each program needs, imported once for all its processes; torch._dynamo because the first optimiser imports it (5 s)."""
 
 
 @pytest.fixture
 def runner(request, tmp_path):
     program = request.param
-    also = ",torchdata.stateful_dataloader" if "lightning" in program else ""
-    return Runner(program, MODULES[program] + also, tmp_path)
+    return Runner(program, f"{MODULES[program]},torch._dynamo", tmp_path)
 
 
 def on(program):

@@ -14,6 +14,7 @@ from greenai.errors import InputError
 from greenai.integrations import _checkpoint
 from greenai.integrations._framework import need
 from greenai.integrations._random import random_state, set_random_state
+from greenai.model.queue import PAUSED_EXIT_CODE
 
 
 @pytest.fixture
@@ -40,7 +41,13 @@ def test_the_file_is_the_request(asked):
     with pytest.raises(pause.Paused) as ended:
         pause.point(lambda: saved.append("now"))
     assert saved == ["now"]
-    assert ended.value.code == 75
+    assert ended.value.code == 75 == PAUSED_EXIT_CODE, "the model may not import what reads the environment"
+    assert asked.with_name("pause.paused").exists(), "a launcher that ends with 1 hides the 75"
+
+
+def test_paused_by_its_own_will_it_claims_no_request(asked):
+    greenai.Paused()
+    assert not asked.with_name("pause.paused").exists()
 
 
 def test_the_first_question_says_that_the_program_will_hear(asked):

@@ -10,10 +10,13 @@ from greenai.integrations.torch import SkipBatches, capture, restore
 
 pytestmark = needs("torch")
 
+MODULES = "torch._dynamo,numpy"
+"""The first optimiser imports _dynamo, 5 s of processor: better once than in each process."""
+
 
 @pytest.fixture
 def runner(tmp_path):
-    return Runner("plain_torch.py", "torch,numpy", tmp_path)
+    return Runner("plain_torch.py", MODULES, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ def test_it_resumes_to_the_bit(arguments, pauses, runner):
 
 
 def test_ranks_stop_at_the_same_step_when_one_is_asked(tmp_path):
-    legs = Runner("ranks.py", "torch,numpy", tmp_path).check_exact(pauses=(2, 4))
+    legs = Runner("ranks.py", MODULES, tmp_path).check_exact(pauses=(2, 4))
     assert sorted(file.name for file in (tmp_path / "paused" / "checkpoint").iterdir()) == ["torch-0-of-2.pt", "torch-1-of-2.pt"]
     assert [leg.steps for leg in legs] == [[1, 2], [3, 4], [5, 6]]
 

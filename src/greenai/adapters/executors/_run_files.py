@@ -4,7 +4,8 @@ task.json      the leg to run; private, its environment may hold secrets
 shim.lock      held by the shim as long as it lives, by flock: the proof of life
 begun.json     made once, before the command starts: this run must never be started again
 request        what the daemon asks: pause, resume or stop
-pause          the request as the program sees it (GREENAI_PAUSE_FILE); pause.heard: it knows of it
+pause          the request as the program sees it (GREENAI_PAUSE_FILE); pause.heard: it knows of it;
+               pause.paused: it has saved and leaves
 frozen         there while the command stands still
 exit.json      the exit code and what had to be done
 trouble        why the command could not be started yet
@@ -25,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from greenai import pause
 from greenai.adapters.executors._processes import boot_id, handle_of
 from greenai.errors import InputError, StoreError
 from greenai.model.queue import Exited, Task
@@ -65,10 +67,10 @@ class RunFiles:
     def told(self, job_id: str, resumes: int) -> dict[str, str]:
         """What a command is told of pausing, resuming and telling its progress; the directory of its checkpoints is made."""
         return {
-            "GREENAI_PAUSE_FILE": str(self.path("pause")),
-            "GREENAI_CHECKPOINT_DIR": str(self.checkpoints(job_id)),
-            "GREENAI_RESUMES": str(resumes),
-            "GREENAI_PROGRESS_FILE": str(self.path("progress")),
+            pause.PAUSE_FILE: str(self.path("pause")),
+            pause.CHECKPOINT_DIR: str(self.checkpoints(job_id)),
+            pause.RESUMES: str(resumes),
+            pause.PROGRESS_FILE: str(self.path("progress")),
         }
 
     def write(self, name: str, text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from greenai import pause
 from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.executors.local import LocalExecutor
 from greenai.adapters.executors.pausable import PausableExecutor
@@ -21,13 +22,13 @@ def pausable(
     Where something around us does the asking already (a queued job), nothing is
     added: the command hears of it alone.
     """
-    if environ.get("GREENAI_PAUSE_FILE"):
+    if environ.get(pause.PAUSE_FILE):
         return LocalExecutor(), {}, str
     files = RunFiles(home, run_id)
     told = files.told(_job_around(run_id, environ), _restarts(environ))
-    stated = environ.get("GREENAI_CHECKPOINT_DIR")
+    stated = environ.get(pause.CHECKPOINT_DIR)
     if stated:
-        told["GREENAI_CHECKPOINT_DIR"] = stated
+        told[pause.CHECKPOINT_DIR] = stated
     executor = PausableExecutor(files, way=way, grace=grace)
     return executor, told, lambda: executor.note
 
@@ -40,5 +41,5 @@ def _job_around(run_id: str, environ: Mapping[str, str]) -> str:
 
 def _restarts(environ: Mapping[str, str]) -> int:
     """How often it was run before: as the user says, else as Slurm counts."""
-    said = environ.get("GREENAI_RESUMES") or environ.get("SLURM_RESTART_COUNT") or "0"
+    said = environ.get(pause.RESUMES) or environ.get("SLURM_RESTART_COUNT") or "0"
     return int(said) if said.isdecimal() else 0

@@ -25,15 +25,13 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import IO, Any, Literal
 
+from greenai import pause
 from greenai.adapters.executors._processes import handle_of, send_to_all
 from greenai.adapters.executors._run_files import RunFiles, now
 from greenai.adapters.executors.local import check_command
 from greenai.errors import GreenaiError, InputError, StoreError
 from greenai.model.plan import Window
 from greenai.model.queue import Exited, PauseWay
-
-RUN_ID = "GREENAI_RUN_ID"
-"""The variable by which every process of a run is known."""
 
 WAKE = signal.SIGRTMIN
 """Says that there is a request in the run's directory, and nothing else: no engine uses it."""
@@ -169,9 +167,16 @@ class PausableExecutor:
             # Not waited for yet, so the group's number is still its own: what the command left behind goes too.
             self._send(self._child, signal.SIGKILL)
         code = self._child.wait()
-        exit_code = 128 - code if code < 0 else code
+        exit_code = self._meant(128 - code if code < 0 else code)
         self._hand_over(exit_code)
         return exit_code
+
+    def _meant(self, exit_code: int) -> int:
+        """75 where the program paused when asked, and a launcher around it (torchrun) made another failure of that."""
+        if exit_code in {0, pause.EXIT_CODE} or self._state in {"ending", "killed"} or not self._files.has("pause.paused"):
+            return exit_code
+        self.note = f"its launcher ended with {exit_code} after the program had saved and left"
+        return pause.EXIT_CODE
 
     def _hand_over(self, exit_code: int) -> None:
         if self._ended is not None:
@@ -306,4 +311,4 @@ class PausableExecutor:
 
     def _send(self, child: subprocess.Popen[bytes], number: int) -> None:
         """To the child's whole group, which is its session's, and to what left it."""
-        send_to_all(child.pid, RUN_ID, self._run_id, number)
+        send_to_all(child.pid, pause.RUN_ID, self._run_id, number)

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
+from greenai import pause
 from greenai.adapters.executors._output import OutputProgress
 from greenai.adapters.executors._processes import boot_id, handle_of, is_alive, processes_with, send
 from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.executors.local import check_command
-from greenai.adapters.executors.pausable import KILL_AFTER_S, RUN_ID, WAKE
+from greenai.adapters.executors.pausable import KILL_AFTER_S, WAKE
 from greenai.errors import InputError, StoreError
 from greenai.model.queue import Alive, Gone, RunState, Task, Unstarted
 
@@ -101,7 +102,7 @@ class ShimExecutor:
         if begun is None:
             return Unstarted()
         # A shim that was killed leaves its command running: the run is not over before that has ended too.
-        if processes_with(RUN_ID, run_id):
+        if processes_with(pause.RUN_ID, run_id):
             return Alive(handle="", progress_share=files.progress_share(), frozen=files.has("frozen"))
         return Gone(reason=self._why_gone(begun))
 
@@ -159,7 +160,7 @@ def _is_child(pid: int) -> bool:
 
 def _ask_orphans(files: RunFiles, run_id: str, request: str) -> None:
     """What outlived its shim can be ended or thawed; nobody would see it stand still, so it is not frozen."""
-    orphans = processes_with(RUN_ID, run_id)
+    orphans = processes_with(pause.RUN_ID, run_id)
     if request == "pause" or not orphans:
         return
     numbers = [signal.SIGCONT]
