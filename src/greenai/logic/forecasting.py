@@ -47,6 +47,8 @@ GAP_DAYS = 4
 ERROR_DAYS = 60
 LOW, HIGH = 0.1, 0.9
 MAX_HORIZON = timedelta(days=7)
+WITHIN_HOUR_H = 1.0
+"""In what time the measured slot's deviation from its hour's line falls to 1/e (docs/explanation/forecasting.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -224,20 +226,35 @@ def _simple(hours: Hourly, leads: int, method: str) -> _Logs:
 
 
 def _finished(history: History, horizon: timedelta, logs: _Logs, said: tuple[Method, str]) -> Forecast:
-    """Logs of whole hours as series on the history's own slots, from its last one on."""
+    """Logs of whole hours as series on the history's own slots, from its last one on, which is the measured one.
+
+    Slots within the hour go on from what was measured: an hour's mean says little of the next quarter.
+    """
     step, per_hour = history.like.step, HOUR // history.like.step
     begin = _slots_into_hour(history) - 1
     count = 1 + -(-horizon // step)
     measured = float(history.values_g_per_kwh[-1])
 
+    def slots(log_g: FloatArray) -> FloatArray:
+        return spread(np.exp(np.clip(log_g, 0.0, MAX_LOG)), per_hour)[begin : begin + count]
+
+    anchor = np.ones(count) if per_hour == 1 else _anchor(measured / slots(logs.middle)[0], per_hour, count)
+
     def series(log_g: FloatArray) -> IntensitySeries:
-        values = spread(np.exp(np.clip(log_g, 0.0, MAX_LOG)), per_hour)[begin : begin + count]
+        values = slots(log_g) * anchor
         values[0] = measured
         return replace(history.like, start_at=history.end_at - step, values=values, kind="forecast", issued_at=history.end_at)
 
     low, high = np.minimum(logs.low, 0.0), np.maximum(logs.high, 0.0)
     middle = series(logs.middle)
     return Forecast(series=middle, low=series(logs.middle + low), high=series(logs.middle + high), method=said[0], reason=said[1])
+
+
+def _anchor(ratio: float, per_hour: int, count: int) -> FloatArray:
+    """What slots are multiplied by: the measured slot over what was said of it, vanishing in logarithms, shape (count,)."""
+    log_ratio = np.log(max(ratio, 1.0 / np.exp(MAX_LOG)))
+    out: FloatArray = np.exp(log_ratio * np.exp(-np.arange(count) / (per_hour * WITHIN_HOUR_H)))
+    return out
 
 
 def _slots_into_hour(history: History) -> int:

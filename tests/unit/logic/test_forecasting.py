@@ -70,6 +70,29 @@ def test_five_minutes_are_forecast_by_the_hour_and_spread():
     assert f.spread(np.array([100.0, 200.0, 150.0]), 12).reshape(3, 12).mean(axis=1) == pytest.approx([100, 200, 150])
 
 
+def test_the_slots_within_the_hour_go_on_from_the_measured_one():
+    """A quarter 20 % above its hour's line: the next are above what they would be, less and less, the far ones not at all."""
+    values = np.repeat(grid(70 * 24), 4)
+    usual = f.forecast(history_of(series(values, step=HOUR / 4)), timedelta(hours=8)).series
+    higher = values.copy()
+    higher[-4:] *= (0.9, 0.9, 1.0, 1.2)
+    made = f.forecast(history_of(series(higher, step=HOUR / 4)), timedelta(hours=8)).series
+    above = made.values / usual.values - 1
+    assert above[0] == pytest.approx(0.2)
+    assert 0.12 < above[1] < 0.2
+    assert (np.diff(above[:9]) < 0).all()
+    assert abs(above[-1]) < 0.01
+
+
+def test_what_was_measured_as_nothing_is_no_end_of_the_world():
+    values = np.repeat(grid(70 * 24), 4)
+    values[-1] = 0.0
+    made = f.forecast(history_of(series(values, step=HOUR / 4)), timedelta(hours=8)).series
+    assert made.values[0] == 0.0
+    assert (made.values[1:] > 0).all()
+    assert np.isfinite(made.values).all()
+
+
 def test_steps_that_do_not_divide_the_hour_are_refused():
     with pytest.raises(InputError, match="do not divide the hour"):
         f.forecast(history_of(series(grid(90 * 24), step=timedelta(hours=2))), DAY_AHEAD)
