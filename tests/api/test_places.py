@@ -173,6 +173,15 @@ def test_the_series_of_one_grid_does_not_stand_for_several(tmp_path: Path, monke
         assert api.plan_places("aws:eu-west-2", home="GB", duration="1h").document()["chosen"] == "GB"
 
 
+def test_each_grid_that_was_read_is_told(table: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    api.plan_places(PLACES, duration="1h", series=table, tell=lambda *each: told.append(each))
+    zones = {part["zone"] for part in api.plan_places(PLACES, duration="1h", series=table).document()["places"]} - {"WORLD"}
+    assert {what for what, _, _ in told} == {f"reading the grid of {zone}" for zone in zones}
+    assert sorted(done for _, done, _ in told) == list(range(1, len(zones) + 1))
+    assert {of for _, _, of in told} == {len(zones)}
+
+
 def test_an_unknown_keyword_is_a_typing_error() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'durration'"):
         api.plan_places(PLACES, durration="1h")

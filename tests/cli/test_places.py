@@ -56,6 +56,13 @@ def test_staying_home_is_said(cli: Cli) -> None:
     assert "1 kW; assumed, set it with --power-kw" in result.out
 
 
+def test_on_a_narrow_screen_no_word_is_broken(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    lines = cli(*PLAN, "--places", PLACES).out.splitlines()
+    assert "✓ aws:eu-north-1" in lines
+    assert {"  aws:eu-west-2", "  DE (home)", "  zone  SE-SE3"} <= set(lines)
+
+
 def test_money_and_water_are_columns(cli: Cli, corner: Path) -> None:
     (corner / "own.csv").write_text("name,zone,pue,wue,price_per_hour,currency\ncellar,GB,1.2,0.5,1.5,EUR\n")
     result = cli(*PLAN, "--places-file", "own.csv")

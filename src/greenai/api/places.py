@@ -118,6 +118,7 @@ def plan_places(
     at: Moment | None = None,
     series: str | Path | None = None,
     require_live: bool = False,
+    tell: Callable[[str, int, int], None] | None = None,
     settings: Settings | None = None,
     **ask: Unpack[PlanPlaces],
 ) -> PlacesAnswer:
@@ -126,7 +127,8 @@ def plan_places(
     `places` are names of `regions()` or of `places_file`, whose places are all
     meant if none is named. `home` is where the job runs otherwise: such a name, a
     grid zone, or by default the zone of the settings. `ask` holds the job's limits
-    (`Asking`) and those of places (`Choosing`).
+    (`Asking`) and those of places (`Choosing`). `tell` hears what was read, how many
+    grids are, and of how many, from several threads.
 
     Raises:
         NoFeasibleWindow: no place can be chosen; says why not, place by place.
@@ -144,7 +146,7 @@ def plan_places(
     _refuse_one_for_all(sites, known)
     question = _question(ask, known, here, now_at)
     network = at is None or known.series is not None
-    found = _read_all(sites, question, known, require_live=require_live, network=network)
+    found = _read_all(sites, question, known, require_live=require_live, network=network, tell=tell)
     routing = route(question, found, wiring.policy_named(question.job.policy))
     besides = _beside_all(routing, question, known) if network else {}
     return PlacesAnswer(question=question, routing=routing, beside=besides, power_assumed=_power_kw(ask, known) is None)
@@ -321,19 +323,32 @@ def _query(zone: str, job: Job, now_at: datetime) -> Query:
 
 
 def _read_all(
-    sites: Sequence[Site], question: Question, settings: Settings, *, require_live: bool, network: bool
+    sites: Sequence[Site],
+    question: Question,
+    settings: Settings,
+    *,
+    require_live: bool,
+    network: bool,
+    tell: Callable[[str, int, int], None] | None,
 ) -> tuple[Known, ...]:
     """What is known of each site's grid; each zone is read once, services beside each other, each service one zone at a time."""
     groups: dict[str, list[str]] = {}
     zones = dict.fromkeys(site.place.zone for site in sites if site.place.zone != WORLD)
     for zone, asked in _first_sources(zones, settings).items():
         groups.setdefault(asked.name if asked else "", []).append(zone)
+    heard, of = list[str](), len(zones)
 
     def read(zones: list[str]) -> dict[str, Reading | str]:
         # Doors of its own for each thread. A service that counts its reads lets only the next in line wait.
         sources = wiring.sources_of(settings, network=network)
-        queries = {zone: _query(zone, question.job, question.now_at) for zone in zones}
-        return {zone: _read(query, sources, require_live=require_live, how=foresee) for zone, query in queries.items()}
+        found: dict[str, Reading | str] = {}
+        for zone in zones:
+            query = _query(zone, question.job, question.now_at)
+            found[zone] = _read(query, sources, require_live=require_live, how=foresee)
+            heard.append(zone)
+            if tell is not None:
+                tell(f"reading the grid of {zone}", len(heard), of)
+        return found
 
     with ThreadPoolExecutor(max_workers=max(1, len(groups))) as pool:
         readings: dict[str, Reading | str] = {WORLD: NOWHERE}

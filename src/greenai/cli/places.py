@@ -10,8 +10,6 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.text import Text
-
     from greenai.api import PlacesAnswer
     from greenai.cli.command import Session
     from greenai.logic.routing import Offer
@@ -68,9 +66,11 @@ def taken(asked: dict[str, Any]) -> dict[str, Any] | None:
 def plan_places(session: Session, given: dict[str, Any], asked: dict[str, Any], *, require_live: bool) -> None:
     """Choose, and show or print."""
     from greenai import api
+    from greenai.cli.commands.backtest import progress
 
     settings = session.settings()
-    answer = api.plan_places(**given, **asked, require_live=require_live, settings=settings)
+    with progress(session) as tell:
+        answer = api.plan_places(**given, **asked, require_live=require_live, tell=tell, settings=settings)
     if session.json:
         session.screen.document(answer.document())
         return
@@ -81,16 +81,17 @@ def show(session: Session, answer: PlacesAnswer, origin: str) -> None:
     """The answer, the table, and what it rests on."""
     from rich.text import Text
 
-    from greenai.cli.screen import facts, table
+    from greenai.cli.screen import facts, fitting
     from greenai.logic.routing_document import bases_disagree
 
     screen, routing = session.screen, answer.routing
     screen.answer(_headline(answer, session))
     screen.detail(Text(routing.reason), "")
     rows = [_row(offer, answer, session) for offer in routing.offers]
+    styles = [_style(offer, answer) for offer in routing.offers]
     other = next(iter(answer.beside.values()), None)
     head = (
-        "place",
+        "  place",
         "zone",
         "start",
         "g/kWh",
@@ -102,7 +103,7 @@ def show(session: Session, answer: PlacesAnswer, origin: str) -> None:
         "delay",
         "basis",
     )
-    screen.detail(table((" ", *head), rows, right=range(4, 9 + bool(other))), "")
+    screen.detail(fitting(head, rows, right=range(3, 8 + bool(other)), width=screen.out.width, styles=styles), "")
     if bases_disagree(routing, answer.beside):
         screen.warn("average and marginal intensities DISAGREE on whether moving saves")
     screen.detail(facts(_rests_on(answer, origin)))
@@ -137,17 +138,18 @@ def _headline(answer: PlacesAnswer, session: Session) -> str:
     return f"{place}, start {words.day_time(chosen.decision.start_at, session.local_zone)}"
 
 
-def _row(offer: Offer, answer: PlacesAnswer, session: Session) -> Sequence[str | Text]:
-    from rich.text import Text
+def _row(offer: Offer, answer: PlacesAnswer, session: Session) -> Sequence[str]:
+    ticked = "✓" if session.screen.unicode else "*"
+    tick = ticked if offer is answer.routing.chosen else " "
+    name = f"{offer.site.name} (home)" if offer.at_home else offer.site.name
+    return (f"{tick} {name}", offer.site.place.zone, *_numbers(offer, answer, session))
 
+
+def _style(offer: Offer, answer: PlacesAnswer) -> str:
+    """What is chosen stands out, what cannot be stands back."""
     from greenai.cli.screen import CALM, GOOD
 
-    chosen = offer is answer.routing.chosen
-    tick = ("✓" if session.screen.unicode else "*") if chosen else ""
-    style = GOOD if chosen else CALM if offer.refused else ""
-    name = f"{offer.site.name} (home)" if offer.at_home else offer.site.name
-    cells = (tick, name, offer.site.place.zone, *_numbers(offer, answer, session))
-    return [Text(cell, style=style) for cell in cells]
+    return GOOD if offer is answer.routing.chosen else CALM if offer.refused else ""
 
 
 def _numbers(offer: Offer, answer: PlacesAnswer, session: Session) -> Sequence[str]:

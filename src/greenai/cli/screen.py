@@ -136,11 +136,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: I
 
 
 def fitting(
-    head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int], width: int, good: int = 0
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Iterable[int],
+    width: int,
+    good: int = 0,
+    styles: Sequence[str] | None = None,
 ) -> RenderableType:
-    """A table, or its rows one below the other where that would break words. The first `good` rows are what was chosen."""
+    """A table, or its rows one below the other where that would break words.
+
+    The first `good` rows are what was chosen; `styles` says instead how each row looks.
+    """
     needed = 2 + sum(max(map(len, column)) + 2 for column in zip(head, *rows, strict=True))
-    styles = [GOOD if place < good else "" for place in range(len(rows))]
+    if styles is None:
+        styles = [GOOD if place < good else "" for place in range(len(rows))]
     if needed <= width:
         styled = [[Text(cell, style=style) for cell in row] for row, style in zip(rows, styles, strict=True)]
         return table(head, styled, right=right)

@@ -17,9 +17,23 @@ if TYPE_CHECKING:
     from greenai.logic.beside import Beside
 
 ASSUMED_FINISH = "24h"
+HELP = """When should a job run?
+
+Without --finish-by or --deadline the job is taken to be due in 24 hours.
+
+\b
+  greenai plan --duration 2h --finish-by 'fri 18:00'
+  greenai plan --duration 4h --places aws:eu-west-2,aws:eu-north-1
+  greenai plan --duration 8h --scaling 1=1,2=1.9,4=3.4
+  greenai plan --jobs jobs.csv --capacity gpus=2,cpus=16
+
+With --places it says where, too. With --scaling it says how many workers run
+when (policy elastic); --duration is that with the fewest of them, as a rule
+one. With --jobs many are planned together.
+"""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, help=HELP)
 @placing
 @foreseeing
 @choosing
@@ -29,15 +43,7 @@ ASSUMED_FINISH = "24h"
 @click.option("--beside", is_flag=True, help="Show what the plan does on the other basis: average beside marginal.")
 @pass_session
 def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -> None:
-    """When should a job run?
-
-    Without --finish-by or --deadline the job is taken to be due in 24 hours.
-    With --scaling the plan says how many workers run when (policy elastic), and
-    --duration is that with the fewest of them, as a rule one:
-    greenai plan --duration 8h --finish-by 24h --scaling 1=1,2=1.9,4=3.4
-    With --jobs many are planned together:
-    greenai plan --jobs jobs.csv --capacity gpus=2,cpus=16
-    """
+    """Plan one job, its place, or many jobs, and show it."""
     many = taken_jobs(asked)
     if many is not None:
         plan_many(session, many, asked, require_live=require == "live")

@@ -8,21 +8,24 @@ import click
 
 from greenai.cli.command import Command, Session, pass_session
 
+HELP = """Which cloud regions are there, and on what grid?
 
-@click.command(cls=Command)
+\b
+  greenai regions --cloud aws --near 52.5,13.4 --allow EU
+
+Nothing is asked over the network: greenai plan --places compares them as the
+grids are now.
+"""
+
+
+@click.command(cls=Command, help=HELP)
 @click.option("--cloud", metavar="NAME", help="Of this cloud only: aws, azure, gcp, ovh.")
 @click.option("--near", metavar="LAT,LON", help="The nearest first, with distance and least latency.")
 @click.option("--within-km", metavar="KM", type=click.FloatRange(min=0), help="None farther from there.")
 @click.option("--allow", metavar="WHERE,...", help="Only there: EU, EEA, countries like DE, names like aws:eu-*.")
 @pass_session
 def regions(session: Session, /, cloud: str | None, **asked: Any) -> None:
-    r"""Which cloud regions are there, and on what grid?
-
-    \b
-      greenai regions --cloud aws --near 52.5,13.4 --allow EU
-
-    Nothing is asked over the network: greenai plan --places compares them as the grids are now.
-    """
+    """List them."""
     from greenai import api
 
     found = api.regions(cloud, **asked, settings=session.settings())
