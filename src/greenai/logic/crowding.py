@@ -27,7 +27,8 @@ PASSES = 3
 PASSES_AT_MOST = 300
 """Above this many jobs nobody moves again."""
 
-MOST_WORK = 4_000
+MANY = 1_000
+MOST_WORK, LEAST_WORK = 30_000, 4_000
 """Places reserved anew, in all, while jobs choose theirs: with few jobs each may push others about, with many the first."""
 
 TIE = 1e-12
@@ -228,7 +229,7 @@ def choose(reserved: Arrangement, urgent: IntArray, fixed: IntArray) -> Arrangem
     block = crowd.turn[urgent] * BLOCKS // len(crowd.turn)
     for run in runs_of(reserved.kinds, urgent[np.lexsort((reserved.kinds[urgent], -crowd.power_kw[urgent], block))]):
         before = reserved.lift(run)
-        if work < MOST_WORK:
+        if work < (MOST_WORK if len(urgent) <= MANY else LEAST_WORK):
             other = chosen.copy()
             reserved = _pushed(reserved, other, run, urgent)
             work += other.placements

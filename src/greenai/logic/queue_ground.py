@@ -17,6 +17,7 @@ import numpy as np
 from greenai.logic.packing_grid import BoolArray, IntArray
 from greenai.logic.queue_room import Capacity, power_w
 from greenai.logic.queue_times import left_at
+from greenai.logic.sharing import dominant
 from greenai.model.queue import Entry
 from greenai.model.series import FloatArray, IntensitySeries
 from greenai.model.units import SECONDS_PER_HOUR, floor_to
@@ -76,7 +77,7 @@ def ground_of(
 ) -> Ground:
     """The slots in which these jobs can be placed around those that stay."""
     known = [series for series in series_by_zone.values() if series is not None]
-    until_at = _until(jobs, staying, now_at)
+    until_at = _until(jobs, staying, capacity, now_at)
     step, start_at = _step(jobs, staying, known, now_at=now_at, until_at=until_at)
     slots = max(1, -((start_at - until_at) // step))
     zones, resources = tuple(series_by_zone), tuple(capacity.caps)
@@ -110,14 +111,14 @@ def _keep(ground: Ground, entry: Entry, capacity: Capacity, now_at: datetime) ->
     np.subtract.at(ground.budget_g, ground.day[span], grams)
 
 
-def _until(jobs: Sequence[Entry], staying: Sequence[Entry], now_at: datetime) -> datetime:
+def _until(jobs: Sequence[Entry], staying: Sequence[Entry], capacity: Capacity, now_at: datetime) -> datetime:
     """The latest deadline, as far as can be looked ahead; late jobs need the time to run one after another."""
     until_at = max(entry.submission.job.constraints.deadline_at for entry in jobs)
     until_at = min(until_at, now_at + LONGEST_VIEW)
-    late = [entry for entry in jobs if entry.submission.job.constraints.deadline_at <= now_at + left_at(entry, now_at)]
     longest = max((left_at(entry, now_at) for entry in (*jobs, *staying)), default=timedelta(0))
-    queue = sum((left_at(entry, now_at) for entry in late), timedelta(0))
-    return max(until_at, now_at + min(longest + queue, LONGEST_VIEW)) + COARSE_STEP
+    # One after another, packed half as well as could be: those that are late find a place too.
+    work = sum((2 * dominant(entry, capacity.amounts) * left_at(entry, now_at) for entry in jobs), timedelta(0))
+    return max(until_at, now_at + min(2 * longest + work, LONGEST_VIEW)) + COARSE_STEP
 
 
 def _step(

@@ -9,19 +9,24 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from greenai.errors import InputError, NoFeasibleWindow
-from greenai.logic.crowding import Arrangement, Crowd, arrange, coarse
+from greenai.logic.crowding import Arrangement, Crowd, arrange, coarse, reserve
 from greenai.logic.deciding import Policy
+from greenai.logic.packing import pack
 from greenai.logic.packing_grid import BoolArray, IntArray
 from greenai.logic.queue_ground import Ground, ground_of
 from greenai.logic.queue_room import Capacity, fits_together, power_w
 from greenai.logic.queue_times import TOLERANCE, left_at, may_start_at, rest_of, standing_windows
 from greenai.logic.sharing import dominant, hours_of
+from greenai.model.fleet import FleetJob
 from greenai.model.plan import Window
 from greenai.model.queue import Entry, Running
 from greenai.model.series import IntensitySeries, Source
 
 CUT_AT_MOST = 60
 """So many of the jobs that may be cut are planned in pieces; each takes a search."""
+
+PACKED_AT_MOST = 100
+"""So few jobs are packed by the thorough and slow way where the quick one leaves some out."""
 
 MANY = 1_000
 """More jobs than this give up some of their slack, so that many are equal and can be placed together."""
@@ -64,6 +69,10 @@ def joint_plan(
         # Only who runs and may pause can still make room.
         other, still_out = arrange(crowd, pinned=np.flatnonzero(running)[:0], hasty=hasty, late=late)
         arrangement, out = (other, still_out) if len(still_out) < len(out) else (arrangement, out)
+    conflict = _in_the_way(crowd, out)
+    if out.size and len(jobs) <= PACKED_AT_MOST and not hasty.size and not late.size and not running.any():
+        out, named = _packed(jobs, crowd, ground, arrangement, out=out)
+        conflict = named if named.size else conflict
     windows = {entry.id: _window(entry, ground, int(arrangement.start[j]), now_at) for j, entry in enumerate(jobs)}
     cuttable = [j for j, entry in enumerate(jobs) if entry.submission.job.constraints.interruptible]
     placed = [j for j in sorted(cuttable, key=lambda j: crowd.turn[j]) if arrangement.start[j] >= 0]
@@ -72,7 +81,7 @@ def joint_plan(
     standing = {entry.id: standing_windows(entry, now_at) for entry in jobs}
     if all(standing.values()) and _still_good(standing, windows, jobs, staying, ground=ground, capacity=capacity, now_at=now_at):
         return Joint(windows=standing)
-    return Joint(windows=windows, conflict=tuple(jobs[j].id for j in _in_the_way(crowd, out).tolist()))
+    return Joint(windows=windows, conflict=tuple(jobs[j].id for j in conflict.tolist()) if out.size else ())
 
 
 def _still_good(
@@ -105,11 +114,13 @@ def _grams(windows: Mapping[str, tuple[Window, ...]], jobs: Sequence[Entry], gro
     """What all emit from now on, as far as the ground reaches."""
     edges, slots = np.pad(np.cumsum(ground.rates, axis=1), ((0, 0), (1, 0))), np.arange(ground.slots + 1)
     total_g = 0.0
-    for entry in jobs:
-        spans = [(max(window.start_at, now_at), max(window.end_at, now_at)) for window in windows[entry.id]]
-        places = [(moment - ground.start_at) / ground.step for span in spans for moment in span]
-        sums = np.interp(places, slots, edges[ground.zones.index(entry.submission.job.zone)])
-        total_g += float(sums[1::2].sum() - sums[::2].sum()) * power_w(entry) / 1000
+    for place, zone in enumerate(ground.zones):
+        here = [entry for entry in jobs if entry.submission.job.zone == zone]
+        uses = [(window, power_w(entry) / 1000) for entry in here for window in windows[entry.id]]
+        begins = [(max(window.start_at, now_at) - ground.start_at) / ground.step for window, _ in uses]
+        ends = [(max(window.end_at, now_at) - ground.start_at) / ground.step for window, _ in uses]
+        sums = np.interp(ends, slots, edges[place]) - np.interp(begins, slots, edges[place])
+        total_g += float(sums @ np.array([power_kw for _, power_kw in uses]))
     return total_g
 
 
@@ -183,6 +194,50 @@ def _in_the_way(crowd: Crowd, out: IntArray) -> IntArray:
     shares = (crowd.needs > 0)[:, (crowd.needs[out] > 0).any(axis=0)].any(axis=1)
     there: IntArray = np.flatnonzero((crowd.first < end) & (crowd.end > first) & (crowd.end <= end) & shares)
     return there
+
+
+def _packed(
+    jobs: Sequence[Entry], crowd: Crowd, ground: Ground, arrangement: Arrangement, *, out: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Look harder for room, where the quick way left some out: who is out then, and who is proved to ask for too much.
+
+    The arrangement takes what was found, if that is better.
+    """
+    rows = [
+        FleetJob(
+            id=str(j),
+            duration=int(crowd.length[j]) * ground.step,
+            earliest_at=ground.at(int(crowd.first[j])),
+            deadline_at=ground.at(int(crowd.end[j])),
+            power_w=float(crowd.power_kw[j]) * 1000,
+            places=(ground.zones[int(crowd.zone[j])],),
+            demands=dict(zip(ground.resources, crowd.needs[j].tolist(), strict=True)),
+            priority=int(crowd.rank[j]),
+        )
+        for j in range(len(jobs))
+    ]
+    if len(ground.zones) > 1:
+        # One machine cannot be in two places: `pack` would give each its own.
+        return out, out[:0]
+    source = Source(provider="queue", url="", fetched_at=ground.start_at, payload_sha256="")
+    values = ground.rates[0] / hours_of(ground.step)
+    series = IntensitySeries(start_at=ground.start_at, step=ground.step, values=values, zone=ground.zones[0], source=source)
+    free = {name: np.maximum(row, 0.0) for name, row in zip(ground.resources, ground.free, strict=True)}
+    packing = pack(rows, {ground.zones[0]: series}, {ground.zones[0]: free})
+    named = np.array([int(job_id) for job_id in packing.conflict] if packing.proved else [], np.int64)
+    if len(packing.unplaced) >= len(out):
+        return out, named
+    everyone = np.arange(len(jobs))
+    for j in everyone.tolist():
+        if arrangement.start[j] >= 0:
+            arrangement.lift(everyone[j : j + 1])
+    for allotment in packing.allotments:
+        j = int(allotment.job_id)
+        arrangement.put(everyone[j : j + 1], np.array([ground.floor(allotment.windows[0].start_at)]))
+    still_out = np.array([int(job_id) for job_id in packing.unplaced], np.int64)
+    arrangement.end[still_out] = ground.slots
+    reserve(arrangement, still_out)
+    return still_out, named
 
 
 # In pieces -----------------------------------------------------------------------------------------------------------

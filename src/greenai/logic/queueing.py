@@ -2,9 +2,9 @@
 
 A few jobs are first planned each alone, by their own policy and exactly, cuts
 and their cost included. Where these plans together ask for more than there is,
-or there are many jobs, all are placed jointly: the fewer of them by
-`packing.pack`, which looks harder, the many by `crowding`, which is quick; the
-better of both is taken, and the plan that stands if it keeps more jobs in time.
+or there are many jobs, all are placed jointly by `crowding`, which is quick; where
+that leaves some of a few jobs out, `packing.pack` looks harder. The plan that
+stands is kept if it has more jobs in time, or a new one saves next to nothing.
 Then those that may be cut are planned by their policy once more, within what the
 others leave free. What finds no place in time runs as soon as there is room, and
 its reason names what stood in the way: a job that is late is still wanted.
