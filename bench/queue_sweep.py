@@ -42,8 +42,8 @@ from greenai.testing.jobs import Behaviour, FakeJobExecutor
 from greenai.testing.queue import MemoryQueue
 
 sys.path.insert(0, str(Path(__file__).parent))
-from packing import HOUR, SLOT, YEAR, read  # noqa: E402 - a bench beside this one
-from packing import series as series_of  # noqa: E402
+from packing import HOUR, SLOT, YEAR, read
+from packing import series as series_of
 
 RUNS, GPUS, RUN = 21, 2, timedelta(hours=1.5)
 SLACKS_H = (24, 48, 96)

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from tests.queue_world import HOUR, submission
 
 from greenai.engine.daemon import run_ticks
 from greenai.engine.doors import Capacity, QueueDoors
@@ -24,7 +25,6 @@ from greenai.testing.clock import VirtualClock
 from greenai.testing.fakes import FakeDoor
 from greenai.testing.jobs import Behaviour, FakeJobExecutor
 from greenai.testing.queue import MemoryQueue
-from tests.queue_world import HOUR, submission
 
 START = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SLOT = timedelta(minutes=30)

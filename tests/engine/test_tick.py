@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
-from greenai.model.queue import Ended, Held, Paused, Queued, Running, Waiting
 from tests.engine.queue_scenario import START, World, window
 from tests.queue_world import HOUR
+
+from greenai.model.queue import Ended, Held, Paused, Queued, Running, Waiting
 
 DIRTY, CLEAN = 400.0, 100.0
 NIGHT = [DIRTY] * 8 + [CLEAN] * 8 + [DIRTY] * 80
@@ -105,7 +107,7 @@ def test_retries_back_off_and_run_out() -> None:
     world.run(timedelta(hours=24), every=timedelta(seconds=30))
     begins = world.starts(job)
     assert world.outcome(job) == "failed"
-    assert [round((later - earlier - 1) * 60) for earlier, later in zip(begins, begins[1:], strict=False)] == [1, 2]
+    assert [round((later - earlier - 1) * 60) for earlier, later in pairwise(begins)] == [1, 2]
     assert "tried 3 times" in world.reasons(job)[-1]
 
 

@@ -8,13 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.engine.queue_scenario import World
+from tests.queue_world import HOUR
 
 from greenai.adapters.store.queue import DurableQueue
 from greenai.engine.tick import Memory, tick
 from greenai.errors import StoreError
 from greenai.testing.queue import MemoryQueue
-from tests.engine.queue_scenario import World
-from tests.queue_world import HOUR
 
 VALUES = ([100.0] * 2 + [400.0] * 4) * 10
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import log
 
@@ -27,14 +27,14 @@ MOST_MOVES = 2_000
 """Plans written in one tick, those that begin first; the rest follows in the next: a tick must not take long."""
 
 
-@dataclass(slots=True, kw_only=True)
 class Knowledge:
     """What one process remembers of its last plan, all of which it may forget: it then plans anew."""
 
-    readings: dict[str, Reading] = field(default_factory=dict)
-    read_at: datetime | None = None
-    rests_on: object = None
-    placements: Mapping[str, Placement] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.readings: dict[str, Reading] = {}
+        self.read_at: datetime | None = None
+        self.rests_on: object = None
+        self.placements: Mapping[str, Placement] = {}
 
     @property
     def series_ids(self) -> frozenset[object]:

@@ -7,7 +7,7 @@ done, and what it does may be done again without harm.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from greenai.engine.book import Book
@@ -34,12 +34,12 @@ PAST_JOBS = 500
 """So many of the last ended jobs tell who used the machine lately, for a process that has just begun."""
 
 
-@dataclass(slots=True, kw_only=True)
 class Memory:
     """What one process remembers from tick to tick, all of which it may forget: the last plan, and who used how much."""
 
-    known: Knowledge = field(default_factory=Knowledge)
-    shares: Shares | None = None
+    def __init__(self) -> None:
+        self.known = Knowledge()
+        self.shares: Shares | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
