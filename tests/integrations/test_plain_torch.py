@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
-from tests.integrations.harness import Runner, needs
+from tests.integrations.harness import HERE, THREADS, Runner, needs
 
 from greenai.errors import InputError
 from greenai.integrations.torch import SkipBatches, capture, restore
@@ -32,6 +36,21 @@ def test_ranks_stop_at_the_same_step_when_one_is_asked(tmp_path):
     legs = Runner("ranks.py", MODULES, tmp_path).check_exact(pauses=(2, 4))
     assert sorted(file.name for file in (tmp_path / "paused" / "checkpoint").iterdir()) == ["torch-0-of-2.pt", "torch-1-of-2.pt"]
     assert [leg.steps for leg in legs] == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_torchrun_ends_with_1_and_the_mark_says_that_it_was_a_pause(tmp_path):
+    (tmp_path / "pause").touch()
+    told = {"GREENAI_PAUSE_FILE": str(tmp_path / "pause"), "GREENAI_CHECKPOINT_DIR": str(tmp_path)}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    program = str(HERE / "programs" / "launched.py")
+    ended = subprocess.run(
+        [*launcher, program], env={**os.environ, **THREADS, **told}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        *("pause", "pause.heard", "pause.paused"),
+        *("torch-0-of-2.pt", "torch-1-of-2.pt"),
+    ]
 
 
 @pytest.fixture
