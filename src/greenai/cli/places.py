@@ -66,7 +66,7 @@ def taken(asked: dict[str, Any]) -> dict[str, Any] | None:
 def plan_places(session: Session, given: dict[str, Any], asked: dict[str, Any], *, require_live: bool) -> None:
     """Choose, and show or print."""
     from greenai import api
-    from greenai.cli.commands.backtest import progress
+    from greenai.cli.bar import progress
 
     settings = session.settings()
     with progress(session) as tell:

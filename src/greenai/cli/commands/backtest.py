@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from greenai.cli.bar import progress
 from greenai.cli.command import Command, Session, pass_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from greenai.api.backtesting import Asked, Tell
+    from greenai.api.backtesting import Asked
     from greenai.logic.job_history import JobHistory
 
 DURATION = "1h,4h"
@@ -124,22 +123,6 @@ def _asked(options: dict[str, Any]) -> Asked:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def progress(session: Session) -> AbstractContextManager[Tell]:
-    """A bar on stderr while work is told of, on a terminal and unless --quiet; gone when it is done."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def bar() -> Iterator[Tell]:
-        from rich.progress import Progress
-
-        hidden = session.quiet or not session.screen.err.is_terminal
-        with Progress(console=session.screen.err, transient=True, disable=hidden) as shown:
-            task = shown.add_task("reading", total=None)
-            yield lambda what, done, total: shown.update(task, description=what, completed=done, total=total)
-
-    return bar()
 
 
 def _show(session: Session, rows: list[dict[str, Any]], history: JobHistory | None) -> None:

@@ -38,7 +38,7 @@ made of the same past, against what came.
 def skill(session: Session, days: float, series: str | None, weather: str | None) -> None:
     """Ask, and show."""
     from greenai.api.skill import skill as judge
-    from greenai.cli.commands.backtest import progress
+    from greenai.cli.bar import progress
 
     with progress(session) as tell:
         found = judge(days=days, series=series, weather=weather, tell=tell, settings=session.settings())
