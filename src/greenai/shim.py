@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 
 from greenai import pause
+from greenai.adapters.executors import _gpus as gpus
 from greenai.adapters.executors._run_files import CLAIM_WITHIN_S, RunFiles
 from greenai.adapters.executors.pausable import PausableExecutor
 from greenai.config import Settings
@@ -23,6 +24,7 @@ from greenai.model.job import Constraints, Job
 from greenai.model.queue import Task
 from greenai.ports import Metering
 from greenai.wiring import facts_of, open_doors, run_environment, settings_with
+from greenai.wiring_queue import capacity_of
 
 USAGE = 2
 
@@ -50,6 +52,7 @@ def run_leg(files: RunFiles, task: Task, settings: Settings) -> int:
     if lock is None or not files.begin():
         return 0
     try:
+        executor.inherited = take_gpus(task, settings)
         for warning in run_task(files, task, replace(settings, zone=task.zone), executor):
             sys.stderr.write(f"{warning}\n")
     except GreenaiError as error:
@@ -59,6 +62,23 @@ def run_leg(files: RunFiles, task: Task, settings: Settings) -> int:
     finally:
         os.close(lock)
     return 0
+
+
+def take_gpus(task: Task, settings: Settings) -> tuple[int, ...]:
+    """Take the whole GPUs a leg asks for, and let this process, its meters and its command see no others.
+
+    Left alone: a job that names its own, a part of a GPU, and a leg whose engine (Slurm) gives it its GPUs.
+
+    Raises:
+        StoreError: they are not free yet.
+    """
+    wanted = int(task.demands.get("gpus", 0))
+    if wanted < 1 or gpus.VISIBLE in task.environment or "SLURM_JOB_ID" in os.environ:
+        return ()
+    devices = gpus.devices_of(os.environ, int(capacity_of(settings).amounts["gpus"]))
+    names, descriptors = gpus.take(settings.home, devices, wanted)
+    os.environ[gpus.VISIBLE] = ",".join(names)
+    return descriptors
 
 
 def run_task(files: RunFiles, task: Task, settings: Settings, executor: PausableExecutor) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ class PausableExecutor:
     ) -> None:
         self.note = ""
         self.at_edge: Callable[[], object] = lambda: None
+        self.inherited: tuple[int, ...] = ()
         self._files = files
         self._cwd = cwd
         self._way = way
@@ -143,7 +144,7 @@ class PausableExecutor:
         return handle_of(self._child.pid)
 
     def _popen(self, command: Sequence[str], env: Mapping[str, str], **streams: int | IO[bytes]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(list(command), cwd=self._cwd, env=env, start_new_session=True, **streams)  # type: ignore[call-overload,no-any-return]  # the streams are Popen's own words
+        return subprocess.Popen(list(command), cwd=self._cwd, env=env, start_new_session=True, pass_fds=self.inherited, **streams)  # type: ignore[call-overload,no-any-return]  # the streams are Popen's own words
 
     def pid(self, handle: str) -> int:
         """The process of a handle."""
@@ -168,6 +169,10 @@ class PausableExecutor:
             self._send(self._child, signal.SIGKILL)
         code = self._child.wait()
         exit_code = self._meant(128 - code if code < 0 else code)
+        # Before the end is told: whoever hears of it may take what the command held (its GPUs).
+        while self.inherited:
+            os.close(self.inherited[0])
+            self.inherited = self.inherited[1:]
         self._hand_over(exit_code)
         return exit_code
 
