@@ -12,9 +12,11 @@ from greenai.errors import InputError
 from greenai.integrations.sklearn import fit_in_chunks
 
 BOOSTERS = {
-    "xgboost": ("subsample=0.5", "colsample_bytree=0.5", "booster=dart"),
-    "lightgbm": ("feature_fraction=0.5", "boosting=dart"),
+    "xgboost": ("subsample=0.5", "colsample_bytree=0.5", "colsample_bylevel=0.5", "colsample_bynode=0.5", "booster=dart"),
+    "lightgbm": ("feature_fraction=0.5", "bagging_fraction=0.5", "data_sample_strategy=goss", "boosting=dart"),
 }
+ALSO = {"bagging_fraction=0.5": ("bagging_freq=1",), "booster=dart": ("rate_drop=0.5",), "boosting=dart": ("drop_rate=0.5",)}
+"""Without these the sampling would not take place in so few rounds."""
 SAMPLED = [(name, word) for name, words in BOOSTERS.items() for word in words]
 ESTIMATORS = {"forest": True, "trees": True, "bagging": True, "boosting": True, "hist": True, "sgd": False, "mlp": False}
 """Whether the chunks are also equal to a plain fit."""
@@ -46,12 +48,12 @@ def test_sampling_is_refused_before_a_round_is_spent(name, word, tmp_path):
     assert "exact=False" in said
 
 
-@pytest.mark.parametrize("name", BOOSTERS)
-def test_an_equivalent_training_goes_on_when_asked_for(name, tmp_path):
-    word = BOOSTERS[name][0]
+@pytest.mark.parametrize(("name", "word"), SAMPLED)
+def test_an_equivalent_training_goes_on_when_asked_for(name, word, tmp_path):
     runner = runner_of(name, tmp_path)
-    whole = runner.whole(word, "equivalent")
-    legs = runner.paused(word, "equivalent", pauses=(3,))
+    words = (word, *ALSO.get(word, ()), "equivalent")
+    whole = runner.whole(*words)
+    legs = runner.paused(*words, pauses=(3,))
     assert [step for leg in legs for step in leg.steps] == whole.steps
     assert different(whole, legs[-1]) == ["predicted"], "if it is exact now, say so in the docs"
 
