@@ -332,3 +332,11 @@ def test_two_processes_never_both_start_a_job(home):
     runs = [entry.run_ids for entry in DurableQueue(home).unfinished()]
     assert [sum(names[0].startswith(name) for names in runs) for name in ("a", "b")] == won
     assert all(len(names) == 1 for names in runs)
+
+
+def test_the_log_is_waited_for_and_the_database_is_not(tmp_path: Path) -> None:
+    queue = DurableQueue(tmp_path)
+    queue.enqueue([submission()], NOON)
+    with queue._file.writing() as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert database.execute("PRAGMA synchronous").fetchone() == (1,)

@@ -40,14 +40,22 @@ class DatabaseDamaged(StoreError):
 
 
 class DatabaseFile:
-    """A database named `what` in messages, with the SQL of `sql`; ":memory:" keeps everything in this process, for tests."""
+    """A database named `what` in messages, with the SQL of `sql`; ":memory:" keeps everything in this process, for tests.
 
-    def __init__(self, path: Path | str, what: str, sql: Mapping[str, str], *, wait_s: float = 5.0) -> None:
+    One that `is_copy` of something that is synced itself does not wait for the disk
+    at each commit: after a power cut it is sound, and may be behind (SQLite,
+    PRAGMA synchronous: NORMAL with WAL).
+    """
+
+    def __init__(
+        self, path: Path | str, what: str, sql: Mapping[str, str], *, wait_s: float = 5.0, is_copy: bool = False
+    ) -> None:
         self.path = Path(path)
         self._what = what
         self._sql = sql
         self._newest = sum(name.startswith("schema_") for name in sql)
         self._wait_s = wait_s
+        self._is_copy = is_copy
         self._memory = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False) if str(path) == MEMORY else None
 
     @contextmanager
@@ -85,7 +93,9 @@ class DatabaseFile:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = self._connect("mode=rwc")
         try:
-            database.execute("PRAGMA journal_mode = WAL")
+            (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+            if self._is_copy and journal == "wal":
+                database.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.OperationalError:
             # Readers then wait for writers; nothing else is lost (network file systems, another process beginning it).
             return database

@@ -53,7 +53,7 @@ class DurableQueue:
         self._is_dead = is_dead
         self._wait_s = wait_s
         self._known: dict[str, Entry] = {}
-        self._file = DatabaseFile(home / "queue.sqlite", "queue", blocks_of("queue.sql"), wait_s=wait_s)
+        self._file = DatabaseFile(home / "queue.sqlite", "queue", blocks_of("queue.sql"), wait_s=wait_s, is_copy=True)
 
     def enqueue(self, drafts: Sequence[Submission], at: datetime) -> tuple[Entry, ...]:
         """Store new jobs, all or none, under the next numbers; raises StoreError."""
