@@ -6,6 +6,7 @@ Outside: kWh, g, L, seconds. Inside meters: joules.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from greenai.errors import InputError
 
@@ -25,6 +26,8 @@ def kwh_from_j(energy_j: float) -> float:
 
 def as_utc(moment: datetime, *, name: str = "time") -> datetime:
     """The same moment in UTC; a naive datetime is refused, never guessed."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise InputError(
             f"{name} {moment.isoformat()} has no time zone", hint="give an aware datetime, for example with tzinfo=UTC"
@@ -49,8 +52,9 @@ def iso_utc(moment: datetime) -> str:
     return as_utc(moment).isoformat().replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=8192)
 def parse_iso_utc(text: str) -> datetime:
-    """Read an RFC 3339 timestamp; without an offset it is refused."""
+    """Read an RFC 3339 timestamp; without an offset it is refused. Jobs of one array have the same ones: they are kept."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
