@@ -7,7 +7,7 @@ wrong; shims are killed too. Afterwards each job ran exactly once, or as its
 retries say, none is lost, never did more than 3 run, the ledger verifies, and the
 log of events alone tells the same as the database.
 
-CHAOS_JOBS (300 for the whole thing), CHAOS_KILLS and CHAOS_SEED set the size and the dice.
+CHAOS_JOBS and CHAOS_KILLS (300 and 60 for the whole thing) set the size, CHAOS_SEED the dice.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from greenai.adapters.store.queue import DurableQueue
 from greenai.model.queue import Ended, Entry, after
 from greenai.model.queue_lines import event_from_line
 
-JOBS = int(os.environ.get("CHAOS_JOBS", "120"))
-KILLS = int(os.environ.get("CHAOS_KILLS", "60"))
+JOBS = int(os.environ.get("CHAOS_JOBS", "60"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "40"))
 SHIM_KILLS = max(1, JOBS // 15)
 WAVES = 6
 CAPACITY = 3
