@@ -18,7 +18,7 @@ from greenai.config import Settings
 from greenai.errors import GreenaiError, InputError, NoFeasibleWindow, UnknownJob
 from greenai.logic.slurm_words import Stated, begin_option, limit_of, stated
 from greenai.model.units import J_PER_KWH, iso_utc
-from greenai.wiring import settings_with, slurm_commands
+from greenai.wiring import settings_with, slurm_commands, system_clock
 from greenai.zones import local_timezone
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def pause(job_id: str, *, until: Moment | None = None, within: timedelta = COMES
         GreenaiError: it did not come back within `within`.
     """
     slurm = slurm_commands()
-    until_at = None if until is None else moment_of(until, datetime.now(UTC)).astimezone(UTC)
+    until_at = None if until is None else moment_of(until, system_clock().now()).astimezone(UTC)
     if not _job(slurm, job_id).is_in_line:
         slurm.signal(job_id, "USR1")
         _await(lambda: _is_back(slurm, job_id), job_id, within)
