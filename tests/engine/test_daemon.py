@@ -62,4 +62,14 @@ def test_a_lease_that_cannot_be_given_back_is_only_warned_of() -> None:
     world.queue.failure = StoreError("no space left")
     run_ticks(world.doors, Memory(), stop=lambda: world.clock.now() > START + HOUR)
     world.queue.failure = None
-    assert "no space left" in world.warnings[-1]
+    assert world.warnings[-1] == "no space left"
+
+
+def test_a_job_of_an_engine_that_is_not_set_up_does_not_keep_the_others_from_running() -> None:
+    world = World([100.0] * 96, gpus=2)
+    away = world.job(hours=1, executor="elsewhere")
+    here = world.job(hours=1)
+    world.run(timedelta(hours=3))
+    assert (world.outcome(away), world.outcome(here)) == ("Running", "completed")
+    assert [task.job_id for task in world.executor.launched] == [here]
+    assert f"job {away} runs on elsewhere, which is not set up here" in world.warnings

@@ -22,10 +22,10 @@ from greenai.model.queue import (
     Queued,
     Retimed,
     Running,
-    RunState,
     Unstarted,
     Waiting,
 )
+from greenai.ports import JobExecutor
 
 TELLING_STEP = 0.01
 """Progress is written down when it has moved by this share: each event stays for ever."""
@@ -72,9 +72,11 @@ def _look(book: Book, doors: QueueDoors, entry: Entry) -> bool:
         return True
     try:
         state = executor.look(status.run_id, status.handle)
-        _take_note(book, entry, status, state)
         if isinstance(state, Alive):
-            _obey(doors, book, book[entry.id], frozen=state.frozen)
+            leg = _alive(book, entry, status, state)
+            _obey(executor, book, book[entry.id], leg, frozen=state.frozen)
+        else:
+            _take_note(book, entry, status, state)
     except GreenaiError as error:
         # The engine is away (a dead controller, a full disk): the job is where it was, and is asked for again.
         doors.warn(f"job {entry.id}: {error}")
@@ -88,13 +90,12 @@ def _cancel_idle(book: Book, entry: Entry) -> None:
         book.move(entry.id, Ended(outcome="cancelled", ended_at=book.now_at), "cancelled by the user")
 
 
-def _take_note(book: Book, entry: Entry, status: Leg, state: RunState) -> None:
+def _take_note(book: Book, entry: Entry, status: Leg, state: Exited | Gone | Unstarted) -> None:
+    """A run that is over, or never was."""
     if isinstance(state, Exited):
         _exited(book, entry, state)
     elif isinstance(state, Gone):
         _again_or(book, entry, Ended(outcome="lost", ended_at=book.now_at), state.reason)
-    elif isinstance(state, Alive):
-        _alive(book, entry, status, state)
     else:
         _unstarted(book, entry, status)
 
@@ -110,11 +111,11 @@ def _unstarted(book: Book, entry: Entry, status: Leg) -> None:
         _again_or(book, entry, Ended(outcome="lost", ended_at=book.now_at), "nothing is left of its frozen process")
 
 
-def _alive(book: Book, entry: Entry, status: Leg, state: Alive) -> None:
-    """Handles, freezing and progress, as far as they are news."""
-    known = replace(status, handle=state.handle) if state.handle else status
+def _alive(book: Book, entry: Entry, status: Leg, state: Alive) -> Leg:
+    """Handles, freezing and progress, as far as they are news; the leg as it is known now."""
+    known: Leg = replace(status, handle=state.handle) if state.handle else status
     if isinstance(known, Pausing) and state.frozen:
-        frozen = Paused(
+        known = Paused(
             since_at=book.now_at,
             windows=known.windows[1:],
             by_user=entry.wish == "pause",
@@ -122,10 +123,11 @@ def _alive(book: Book, entry: Entry, status: Leg, state: Alive) -> None:
             started_at=known.started_at,
             handle=known.handle,
         )
-        book.move(entry.id, frozen, "frozen where it stands: it keeps its memory")
+        book.move(entry.id, known, "frozen where it stands: it keeps its memory")
     elif isinstance(known, Running) and known != status:
         book.move(entry.id, known, "runs")
     _retime(book, book[entry.id], state)
+    return known
 
 
 def _retime(book: Book, entry: Entry, state: Alive) -> None:
@@ -159,22 +161,18 @@ def _rounded(span: timedelta) -> timedelta:
     return max(timedelta(seconds=1), timedelta(seconds=round(span.total_seconds())))
 
 
-def _obey(doors: QueueDoors, book: Book, entry: Entry, *, frozen: bool) -> None:
+def _obey(executor: JobExecutor, book: Book, entry: Entry, leg: Leg, *, frozen: bool) -> None:
     """What the user or the plan asks of a job that is alive; asked again at each tick until it has come true."""
-    status = run_of(entry)
-    if status is None:
-        return
-    executor = doors.executors[entry.submission.executor]
     if entry.wish == "cancel":
-        executor.stop(status.run_id, status.handle)
-    elif isinstance(status, Pausing):
-        executor.pause(status.run_id, status.handle)
-    elif isinstance(status, Running) and entry.wish == "pause":
-        ask_to_pause(book, entry, status, "asked to pause by the user")
-        executor.pause(status.run_id, status.handle)
-    elif isinstance(status, Running) and frozen:
+        executor.stop(leg.run_id, leg.handle)
+    elif isinstance(leg, Pausing):
+        executor.pause(leg.run_id, leg.handle)
+    elif isinstance(leg, Running) and entry.wish == "pause":
+        ask_to_pause(book, entry, leg, "asked to pause by the user")
+        executor.pause(leg.run_id, leg.handle)
+    elif isinstance(leg, Running) and frozen:
         # Written down as going on, and then nobody came to thaw it.
-        executor.resume(status.run_id, status.handle)
+        executor.resume(leg.run_id, leg.handle)
 
 
 def ask_to_pause(book: Book, entry: Entry, status: Running, reason: str) -> None:

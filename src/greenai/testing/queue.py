@@ -106,6 +106,7 @@ class MemoryQueue:
 
     def release(self, holder: str) -> None:
         """Given back."""
+        self._fail()
         if self._lease is not None and self._lease[0] == holder:
             self._lease = None
 
