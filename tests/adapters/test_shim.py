@@ -181,6 +181,8 @@ def test_after_a_reboot_it_is_gone_with_the_reason(world):
     world.file("exit.json").unlink()
     begun = json.loads(world.file("begun.json").read_text())
     world.file("begun.json").write_text(json.dumps({**begun, "boot_id": "another"}))
+    # The shim may still be leaving: its evidence is written before it ends.
+    waited(lambda: isinstance(world.daemon().look(world.run_id(), ""), Gone))
     assert world.daemon().look(world.run_id(), "") == Gone(reason="the machine was started again while it ran")
 
 
@@ -191,7 +193,7 @@ def test_a_claim_that_was_cut_off_is_a_claim(world):
     waited(lambda: world.records("evidence"))
     world.file("exit.json").unlink()
     world.file("begun.json").write_text("{")
-    assert isinstance(world.daemon().look(world.run_id(), ""), Gone)
+    waited(lambda: isinstance(world.daemon().look(world.run_id(), ""), Gone))
     world.launch(world.shell("echo ran"))
     assert isinstance(world.until(Gone), Gone)
     assert world.output() == "ran\n"

@@ -19,10 +19,11 @@ def test_now_answers_first(cli: Cli, api: FakeApi) -> None:
     assert result.err == ""
     assert result.out.splitlines() == [
         "220 gCO2e/kWh now in GB",
-        "  range   100 to 260 g/kWh until Thu 17:30 CET (16:30 UTC); now is dirtier than 65 % of it",
-        "  ahead   ▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇",
-        "  zone    GB, from the time zone Europe/Berlin; set another with --zone or GREENAI_ZONE",
-        "  source  uk (live): forecast, average, direct emissions, issued Tue 17:30 CET (16:30 UTC), read just now",
+        "  range     100 to 260 g/kWh until Thu 17:30 CET (16:30 UTC); now is dirtier than 65 % of it",
+        "  ahead     ▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇▇███████▇▇▆▅▅▄▄▄▄▄▄▄▅▆▆▇",
+        "  zone      GB, from the time zone Europe/Berlin; set another with --zone or GREENAI_ZONE",
+        "  source    uk (live): forecast, average, direct emissions, issued Tue 17:30 CET (16:30 UTC), read just now",
+        "  forecast  that of uk",
     ]
 
 
@@ -129,9 +130,9 @@ def test_the_plan_answers_first_then_draws_then_lists(cli: Cli, api: FakeApi) ->
         "  alternative  Wed 09:30 CET (08:30 UTC)  11:30    102    56 %",
         "  now          Tue 17:44 CET (16:44 UTC)  19:44    231     0 %",
     ]
-    assert lines[17] == "  why     waiting 15 h 15 min halves the intensity"
-    assert lines[18] == "  job     2 h, done by Wed 25 Nov 2026 17:44 CET (16:44 UTC)"
-    assert lines[19] == "  policy  greenest; 259 g/kWh if started at the worst moment"
+    assert lines[17] == "  why       waiting 15 h 15 min halves the intensity"
+    assert lines[18] == "  job       2 h, done by Wed 25 Nov 2026 17:44 CET (16:44 UTC)"
+    assert lines[19] == "  policy    greenest; 259 g/kWh if started at the worst moment"
     assert result.err == ""
 
 
