@@ -178,13 +178,6 @@ class Arrangement:
             within &= spent[length:] - spent[:-length] <= self.left_g[each] + EPSILON
         return within
 
-    def cost_g(self) -> float:
-        """Grams of all that are placed."""
-        jobs = np.flatnonzero(self.start >= 0)
-        start, zone = self.start[jobs], self.crowd.zone[jobs]
-        sums = self._edges[zone, start + self.crowd.length[jobs]] - self._edges[zone, start]
-        return float(sums @ self.crowd.power_kw[jobs])
-
 
 def reserve(arrangement: Arrangement, jobs: IntArray) -> IntArray:
     """Give each job, in this order, the earliest room; those that found none."""

@@ -104,8 +104,7 @@ def _keep(ground: Ground, entry: Entry, capacity: Capacity, now_at: datetime) ->
     span = slice(0, ground.ceil(end_at))
     needs = capacity.needs(entry)
     shares = np.ones(span.stop)
-    if span.stop:
-        shares[-1] = min(1.0, (end_at - max(now_at, ground.at(span.stop - 1))) / ground.step)
+    shares[-1] = min(1.0, (end_at - max(now_at, ground.at(span.stop - 1))) / ground.step)
     ground.free[:, span] -= np.array([needs.get(name, 0.0) for name in ground.resources]).reshape(-1, 1) * shares
     grams = ground.rates[ground.zones.index(entry.submission.job.zone), span] * power_w(entry) / 1000 * shares
     np.subtract.at(ground.budget_g, ground.day[span], grams)

@@ -228,9 +228,8 @@ def _packed(
     if len(packing.unplaced) >= len(out):
         return out, named
     everyone = np.arange(len(jobs))
-    for j in everyone.tolist():
-        if arrangement.start[j] >= 0:
-            arrangement.lift(everyone[j : j + 1])
+    for j in np.flatnonzero(arrangement.start >= 0).tolist():
+        arrangement.lift(everyone[j : j + 1])
     for allotment in packing.allotments:
         j = int(allotment.job_id)
         arrangement.put(everyone[j : j + 1], np.array([ground.floor(allotment.windows[0].start_at)]))

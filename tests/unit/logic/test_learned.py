@@ -27,6 +27,7 @@ from greenai.logic.learned import (
     leg_of,
     leg_row,
     missing_share,
+    power_source,
     script_of,
     source_of,
 )
@@ -238,6 +239,7 @@ def test_what_is_learned_of_ten_runs():
     spans = (found.shortest, found.typical, found.duration, found.longest)
     assert [span.total_seconds() for span in spans] == [101, 105.5, 110, 110]
     assert (found.power_w, found.low_w, found.high_w, found.power_runs) == (*[pytest.approx(100)] * 3, 10)
+    assert power_source(found) == "median of 10 runs of this command"
 
 
 def test_only_the_newest_runs_count():
