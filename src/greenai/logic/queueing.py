@@ -22,7 +22,7 @@ from greenai.logic.deciding import Policy, decide
 from greenai.logic.queue_joint import ROUNDING, Joint, joint_plan
 from greenai.logic.queue_room import Capacity, fits_together
 from greenai.logic.queue_times import latest_start_at, left_at, may_start_at, rest_of, standing_windows
-from greenai.logic.wording import percent, when
+from greenai.logic.wording import g_per_kwh, percent, when
 from greenai.model.job import Job
 from greenai.model.plan import Window
 from greenai.model.queue import Entry, Running, Waiting
@@ -171,17 +171,18 @@ def _together(queue: Queue, now_at: datetime, policy: Callable[[str], Policy]) -
         used=queue.used,
         policy=policy,
     )
-    return {entry.id: _joint_placement(entry, joint, now_at) for entry in queue.movable}
+    series_of = queue.series_by_zone.get
+    return {entry.id: _joint_placement(entry, joint, series_of(entry.submission.job.zone), now_at) for entry in queue.movable}
 
 
-def _joint_placement(entry: Entry, joint: Joint, now_at: datetime) -> Placement:
+def _joint_placement(entry: Entry, joint: Joint, series: IntensitySeries | None, now_at: datetime) -> Placement:
     windows = joint.windows[entry.id]
     if isinstance(entry.status, Running) and windows[0].start_at <= now_at:
         windows = (*_on(entry.status, now_at, windows[0].end_at - now_at), *windows[1:])
         return Placement(windows=windows, reason="goes on")
     late = windows[-1].end_at > entry.submission.job.constraints.deadline_at
     if not late:
-        return Placement(windows=windows, reason="planned together with the other jobs")
+        return Placement(windows=windows, reason=_together_reason(entry, windows, series, now_at))
     if latest_start_at(entry, now_at) < may_start_at(entry, now_at):
         why = "it cannot be done by its deadline any more"
     else:
@@ -189,3 +190,21 @@ def _joint_placement(entry: Entry, joint: Joint, now_at: datetime) -> Placement:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         why = "it does not fit before its deadline" + (f" beside {', '.join(others[:5])}{more}" if others else "")
     return Placement(windows=windows, reason=f"as soon as there is room: {why}", late=True)
+
+
+def _together_reason(entry: Entry, windows: Sequence[Window], series: IntensitySeries | None, now_at: datetime) -> str:
+    """With the intensities planned and of a run that started now, where the forecast reaches as far."""
+    words = "planned together with the other jobs"
+    at_once = Window(start_at=now_at, end_at=now_at + left_at(entry, now_at))
+    if series is None or not series.covers(now_at, max(at_once.end_at, windows[-1].end_at)):
+        return words
+    now, then = (_mean_g_per_kwh(series, each) for each in ((at_once,), windows))
+    if windows[0].start_at <= now_at and len(windows) == 1:
+        return f"{words}: {g_per_kwh(then)} now"
+    return f"{words}: {g_per_kwh(then)} then, {g_per_kwh(now, unit=False)} now"
+
+
+def _mean_g_per_kwh(series: IntensitySeries, windows: Sequence[Window]) -> float:
+    """Over windows ahead, weighted by time."""
+    grams_per_kw = sum(series.integral_g_per_kw(window.start_at, window.end_at) for window in windows)
+    return grams_per_kw / (sum((window.duration for window in windows), timedelta(0)) / timedelta(hours=1))

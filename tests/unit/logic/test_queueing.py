@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.queue_world import HOUR, NOON, lived, submission
 
 from greenai.logic.packing import pack
-from greenai.logic.placing import greenest, interruptible
+from greenai.logic.placing import greenest, interruptible, threshold
 from greenai.logic.queue_room import Capacity, Room, fits_together
 from greenai.logic.queue_times import left_at
 from greenai.logic.queueing import Placement, Queue, place
@@ -47,9 +47,9 @@ def plan(entries: Sequence[Entry], values: Sequence[float], *, gpus: float = 1.0
         amounts={"gpus": gpus}, **{name: changes.pop(name) for name in tuple(changes) if "_w" in name or "_g_" in name}
     )
     known = changes.pop("series_by_zone", {"GB": series(values)})
-    now_at = changes.pop("now_at", NOON)
+    now_at, policies = changes.pop("now_at", NOON), changes.pop("policies", POLICIES)
     queue = Queue(movable=entries, capacity=capacity, series_by_zone=known, **changes)
-    found = place(queue, now_at, policy=POLICIES.__getitem__)
+    found = place(queue, now_at, policy=policies.__getitem__)
     uses = [(capacity.needs(entry), window) for entry in entries for window in found[entry.id].windows]
     uses += [(capacity.needs(entry), Window(start_at=now_at, end_at=now_at + left_at(entry, now_at))) for entry in queue.staying]
     # Within a slot that has begun a plan may overlap by what has passed of it: the launch waits for room.
@@ -236,6 +236,22 @@ def test_whoever_passes_does_not_delay() -> None:
     assert room.take(job(4, 4, 0))
 
 
+def test_whoever_leaves_enough_beside_passes_however_long_it_runs() -> None:
+    capacity = Capacity(amounts={"gpus": 4.0})
+    long, short = Running(run_id="r", started_at=NOON, handle="h"), Running(run_id="s", started_at=NOON, handle="h")
+    room = Room(capacity, [as_(job(1, 8, 0, 2.0), long), as_(job(2, 2, 0), short)], NOON)
+    assert not room.take(job(3, 2, 0, 2.0))
+    # It begins when the short one ends, long before the other; beside it nothing is left then.
+    room.keep_for(job(3, 2, 0, 2.0))
+    assert not room.take(job(4, 3, 0))
+    assert room.take(job(5, 2, 0))
+    wide = Room(Capacity(amounts={"gpus": 4.0}), [as_(job(1, 8, 0, 2.0), long)], NOON)
+    wide.keep_for(job(3, 2, 0, 3.0))
+    assert wide.take(job(4, 20, 0))
+    assert not wide.take(job(5, 20, 0))
+    assert wide.take(job(6, 8, 0))
+
+
 def test_a_cluster_has_its_own_room() -> None:
     entry = job(1, 2, 0, 8.0, executor="slurm")
     capacity = Capacity(amounts={"gpus": 1.0}, power_cap_w=100.0)
@@ -249,3 +265,64 @@ def test_plans_made_within_a_slot_start_now(at: int) -> None:
     found = plan([job(1, 2, 3), job(2, 2, 6)], [100.0] * 24, now_at=now_at)
     assert min(placement.windows[0].start_at for placement in found.values()) == now_at
     assert not any(placement.late for placement in found.values())
+
+
+# Alone: by its own policy
+
+
+def test_a_job_that_waits_by_our_own_forecast_is_moved_by_any_saving() -> None:
+    waiting = as_(job(1, 2, 20), Waiting(windows=(Window(start_at=NOON + SLOT, end_at=NOON + 3 * SLOT),)))
+    values = [100.0] * 10 + [98.0] * 50
+    assert starts(plan([waiting], values, own_zones=frozenset({"GB"})))["1"] == 10
+    assert starts(plan([waiting], values))["1"] < 10
+
+
+def test_a_job_whose_policy_cannot_plan_runs_as_soon_as_there_is_room() -> None:
+    found = plan([job(1, 2, 20)], [100.0] * 60, policies={"greenest": threshold})
+    assert found["1"].late
+    assert found["1"].reason.startswith("as soon as there is room: the threshold policy needs a limit")
+    assert starts(found)["1"] == 0
+
+
+RUNS = Running(run_id="r", started_at=NOON, windows=(Window(start_at=NOON, end_at=NOON + 4 * SLOT),), handle="h")
+CUTTABLE: dict[str, Any] = {"interruptible": True, "policy": "interruptible"}
+
+
+def test_a_running_job_goes_on_where_nothing_is_known() -> None:
+    found = plan([as_(job(1, 4, 20, **CUTTABLE), RUNS)], [1.0], series_by_zone={"GB": None})
+    assert found["1"] == Placement(windows=RUNS.windows, reason="goes on")
+
+
+def test_a_running_job_pauses_only_where_the_resume_is_in_time_and_pays() -> None:
+    dirty_now = [300.0] * 2 + [50.0] * 58
+    in_time = plan([as_(job(1, 4, 20, **CUTTABLE), RUNS)], dirty_now)
+    assert starts(in_time)["1"] == 2
+    assert in_time["1"].reason == "pauses until Tue 24 Nov 13:00 UTC: that saves 71 % of what is left"
+    no_room = plan([as_(job(1, 4, 2, resume_cost=3 * SLOT, **CUTTABLE), RUNS)], dirty_now)
+    assert no_room["1"].reason == "goes on"
+    dear = plan([as_(job(1, 4, 40, resume_cost=16 * SLOT, **CUTTABLE), RUNS)], dirty_now)
+    assert dear["1"].reason == "goes on"
+
+
+# In words
+
+
+def test_a_joint_plan_says_what_it_meets_then_and_now() -> None:
+    values = [341.0] * 10 + [112.0] * 2 + [150.0] * 2 + [400.0] * 46
+    found = plan([job(1, 2, 20), job(2, 2, 20)], values)
+    reasons = {placement.windows[0].start_at: placement.reason for placement in found.values()}
+    assert reasons == {
+        NOON + 10 * SLOT: "planned together with the other jobs: 112 g/kWh then, 341 now",
+        NOON + 12 * SLOT: "planned together with the other jobs: 150 g/kWh then, 341 now",
+    }
+
+
+def test_a_joint_plan_says_what_it_meets_now_or_nothing_where_that_is_not_known() -> None:
+    first, second = (plan([job(1, 2, 20), job(2, 2, 20)], [341.0] * 2 + [400.0] * many) for many in (58, 1))
+    assert sorted(placement.reason for placement in first.values()) == [
+        "planned together with the other jobs: 341 g/kWh now",
+        "planned together with the other jobs: 400 g/kWh then, 341 now",
+    ]
+    assert "planned together with the other jobs" in {placement.reason for placement in second.values()}
+    unknown = plan([job(1, 2, 20), job(2, 2, 20)], [1.0], series_by_zone={"GB": None})
+    assert {placement.reason for placement in unknown.values()} == {"planned together with the other jobs"}
