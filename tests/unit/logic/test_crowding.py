@@ -114,7 +114,12 @@ def test_equal_jobs_share_a_slot_as_far_as_there_is_room() -> None:
 
 
 def test_equal_jobs_that_need_nothing_share_the_cheapest_slot() -> None:
-    assert arranged(crowd([(0, 3, 1)] * 5, [9, 1, 5], needs=np.zeros((5, 1)))) == ([1] * 5, [])
+    of = crowd([(0, 3, 1)] * 5, [9, 1, 5], needs=np.zeros((5, 1)))
+    assert arranged(of) == ([1] * 5, [])
+    arrangement = Arrangement(of, of.kinds())
+    reserve(arrangement, np.arange(5))
+    # In one go, which is what makes many jobs quick.
+    assert (arrangement.start.tolist(), arrangement.placements) == ([0] * 5, 1)
 
 
 def test_the_higher_rank_is_let_in_where_not_all_fit() -> None:

@@ -105,6 +105,8 @@ def test_where_not_all_fit_the_packer_leaves_fewer_out(monkeypatch: pytest.Monke
     entries = jobs_of(TOO_MUCH)
     found = joint(entries, gpus=1)
     assert set(late(found, entries)) <= set(found.conflict)
+    # Those that are late follow at once: the machine never waits.
+    assert max(found.windows[entry.id][-1].end_at for entry in entries) == NOON + sum(slots for slots, _, _ in TOO_MUCH) * SLOT
     monkeypatch.setattr(queue_joint, "PACKED_AT_MOST", 0)
     quick = joint(entries, gpus=1)
     assert 1 == fewest_late(TOO_MUCH, 1) <= len(late(found, entries)) < len(late(quick, entries))
