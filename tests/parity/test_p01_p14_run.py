@@ -233,8 +233,8 @@ def test_p28_a_training_that_raises_is_a_failed_row_and_leaves_no_thread(cli: Cl
     before = threading.active_count()
     done = cli(*RUN, *CSV, "--baseline", "broken:make")
     sys.modules.pop("broken", None)
-    assert done.code == 1
-    assert "the training failed: RuntimeError: out of luck" in done.err
+    assert done.code == 2
+    assert "cannot learn from this table: RuntimeError: out of luck" in done.err
     [row] = rows_of()
     assert (row["status"], row["exit_code"]) == ("failed", "1")
     assert "out of luck" in row["notes"]
