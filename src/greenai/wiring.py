@@ -167,15 +167,15 @@ def _turns_in(home: Path) -> Turns:
 def foresight_of(settings: Settings) -> foresight.Foresight:
     """How greenai forecasts itself, as these settings say; raises InputError for a forecaster nobody knows.
 
-    A series the user gives stands as it is, unless a forecaster is named: then
-    its part before now is the history, and nothing after now is known.
+    A series the user gives stands as it is, unless a forecaster of ours is named:
+    then its part before now is the history, and nothing after now is known.
     """
     from greenai.adapters.providers.csv import past
     from greenai.adapters.weather.openmeteo import service
 
     name, given = settings.forecaster, _given(settings)
     make = None if name in foresight.NAMES else _plugged_forecaster(name)
-    if given and (name == foresight.AUTO or settings.series is None):
+    if given and (name in {foresight.AUTO, foresight.SERVICE} or settings.series is None):
         return foresight.Foresight()
     path = settings.history or settings.series
     return foresight.Foresight(
