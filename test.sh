@@ -81,7 +81,9 @@ demonstration() { # run.sh as a stranger runs it, with a grid service that does 
   test -s artifacts/demo/evidence.json
 }
 
-pytest_with_coverage() { "$PY" -m pytest -q -n auto --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@" | tee "$LOG"; }
+pytest_with_coverage() { # two workers a core: most of the time tests wait for processes, servers and clocks
+  "$PY" -m pytest -q -n $((2 * $(nproc))) --dist worksteal --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@" | tee "$LOG"
+}
 
 slurm() { # one real controller with two nodes, in its own directory, for one file of tests: not in parallel
   if scripts/slurm_for_tests.sh install >"$LOG" 2>&1; then
