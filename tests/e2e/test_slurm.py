@@ -351,8 +351,9 @@ def test_a_script_saves_on_usr1_and_comes_back_as_the_same_job(slurm: Cluster, h
     assert slurm.state(job_id).startswith("PENDING")
 
     def is_back_and_done() -> bool:
-        # Asked for again and again: Slurm takes no new begin while it still puts the requeued job back in line.
-        slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+        # A begin that Slurm sets late, while it still puts the requeued job back in line, is set again.
+        if slurm.state(job_id) == "PENDING BeginTime":
+            slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
         return "step 12" in out.read_text(encoding="utf-8")
 
     until(is_back_and_done, "it to come back and end")
