@@ -134,3 +134,9 @@ def test_a_clock_set_back_during_a_leg_takes_no_work_away(entry):
 def test_what_cannot_be_meant_is_refused(given, words):
     with pytest.raises(InputError, match=words):
         submission("1", **given)
+
+
+def test_a_frozen_run_that_is_lost_counts_as_a_failure(entry):
+    frozen = lived(entry, (running("a"), NOON), (Paused(since_at=NOON, run_id="a", started_at=NOON), NOON + HOUR))
+    again = lived(frozen, (Queued(), NOON + 2 * HOUR))
+    assert (again.failures, again.worked, again.left) == (1, timedelta(0), 4 * HOUR)
