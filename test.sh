@@ -81,21 +81,13 @@ demonstration() { # run.sh as a stranger runs it, with a grid service that does 
   test -s artifacts/demo/evidence.json
 }
 
-again() { printf '\n!!! FAILED ONCE, tried once more and alone: this machine may have been too busy\n'; }
-
 pytest_with_coverage() { # two workers a core: most of the time tests wait for processes, servers and clocks
-  local common=("$PY" -m pytest -q --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@")
-  "${common[@]}" -n $((2 * $(nproc))) --dist worksteal | tee "$LOG" && return 0
-  again
-  "${common[@]}" --last-failed --last-failed-no-failures none --cov-append -n 0 | tee "$LOG"
+  "$PY" -m pytest -q -n $((2 * $(nproc))) --dist worksteal --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@" | tee "$LOG"
 }
 
 slurm() { # one real controller with two nodes, in its own directory, for one file of tests: not in parallel
   if scripts/slurm_for_tests.sh install >"$LOG" 2>&1; then
-    local common=("$PY" -m pytest -q -n 0 tests/e2e/test_slurm.py)
-    GREENAI_TEST_SLURM=required "${common[@]}" && return 0
-    again
-    GREENAI_TEST_SLURM=required "${common[@]}" --last-failed
+    GREENAI_TEST_SLURM=required "$PY" -m pytest -q -n 0 tests/e2e/test_slurm.py
   else
     untested "Slurm: slurm-wlm and munge could not be installed (scripts/slurm_for_tests.sh install)"
   fi

@@ -27,6 +27,8 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("GREENAI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GREENAI_ZONE", ZONE)
+    # A busy machine must not look like a weather service that is away.
+    monkeypatch.setenv("GREENAI_HTTP_TIMEOUT_S", "60")
     monkeypatch.chdir(tmp_path)
     with FakeGrid() as grid:
         monkeypatch.setenv("GREENAI_OPENELECTRICITY_URL", grid.url_of("openelectricity"))

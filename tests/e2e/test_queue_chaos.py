@@ -32,8 +32,8 @@ from greenai.adapters.store.queue import DurableQueue
 from greenai.model.queue import Ended, Entry, after
 from greenai.model.queue_lines import event_from_line
 
-JOBS = int(os.environ.get("CHAOS_JOBS", "30"))
-KILLS = int(os.environ.get("CHAOS_KILLS", "15"))
+JOBS = int(os.environ.get("CHAOS_JOBS", "60"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "40"))
 SHIM_KILLS = max(1, JOBS // 15)
 WAVES = 6
 CAPACITY = 3

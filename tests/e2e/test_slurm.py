@@ -349,14 +349,8 @@ def test_a_script_saves_on_usr1_and_comes_back_as_the_same_job(slurm: Cluster, h
     assert paused.returncode == 0, paused.stderr
     check(json.loads(paused.stdout), "slurm_pause")
     assert slurm.state(job_id).startswith("PENDING")
-
-    def is_back_and_done() -> bool:
-        # A begin that Slurm sets late, while it still puts the requeued job back in line, is set again.
-        if slurm.state(job_id) == "PENDING BeginTime":
-            slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
-        return "step 12" in out.read_text(encoding="utf-8")
-
-    until(is_back_and_done, "it to come back and end")
+    slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+    until(lambda: "step 12" in out.read_text(encoding="utf-8"), "it to come back and end")
     steps = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("step")]
     assert steps == [f"step {number}" for number in range(1, 13)]
     until(lambda: slurm.state(job_id).startswith("COMPLETED"), "the job to end")

@@ -30,6 +30,8 @@ LARGEST_SCRIPT_BYTES = 4 * 1024 * 1024
 """Slurm's own max_script_size."""
 
 COMES_BACK_WITHIN = timedelta(minutes=15)
+SETTLES_AFTER_S = 1.0
+SAME_BEGIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,8 @@ def pause(job_id: str, *, until: Moment | None = None, within: timedelta = COMES
     if until_at is None:
         slurm.hold(job_id)
     else:
-        slurm.start_at(job_id, until_at)
+        moment = until_at
+        _await(lambda: _keeps_begin(slurm, job_id, moment), job_id, within)
     return until_at
 
 
@@ -284,6 +287,16 @@ def _is_back(slurm: Slurm, job_id: str) -> bool:
             hint="it must save, then exit 75 with RequeueExit=75 in slurm.conf, or call scontrol requeue itself",
         )
     return job.is_in_line
+
+
+def _keeps_begin(slurm: Slurm, job_id: str, moment: datetime) -> bool:
+    """Whether Slurm keeps the begin it is given: while it puts a requeued job back in line, it sets its own, two minutes off."""
+    if not _job(slurm, job_id).is_in_line:
+        return True
+    slurm.start_at(job_id, moment)
+    time.sleep(SETTLES_AFTER_S)
+    job = _job(slurm, job_id)
+    return not job.is_in_line or (job.start_at is not None and abs(job.start_at - moment) < SAME_BEGIN)
 
 
 def _await(holds: Callable[[], bool], job_id: str, within: timedelta) -> None:
