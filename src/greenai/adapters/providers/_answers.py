@@ -26,6 +26,9 @@ Points = Mapping[datetime, float]
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
+LATEST_ANSWER = timedelta(seconds=15)
+"""A service that answers of "now" reads its own clock: after ours by the way there, and by what the clocks differ."""
+
 TONNE = 1e6
 """No grid emits a tonne per kWh: a number like that, or one too large for a float, is a mistake of the service."""
 
@@ -118,6 +121,11 @@ def step_of(times: Iterable[datetime], usual: timedelta) -> timedelta:
     """The finest distance between two rows: the length of a slot; `usual` where there are not two."""
     ordered = sorted(set(times))
     return min((later - earlier for earlier, later in pairwise(ordered)), default=usual)
+
+
+def answered_by(query: Query) -> datetime:
+    """The latest moment at which an answer is made, by the clock of a service that answers of "now": a slot may end meanwhile."""
+    return query.now_at + LATEST_ANSWER
 
 
 def gapless(points: Points, step: timedelta, query: Query) -> tuple[datetime, FloatArray]:

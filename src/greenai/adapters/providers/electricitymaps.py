@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from greenai.adapters.providers._answers import (
     DAY,
     HOUR,
+    answered_by,
     gapless,
     moment_of,
     number_of,
@@ -50,10 +51,14 @@ def covers(zone: str) -> bool:
 
 
 def requests(query: Query, access: Access) -> Sequence[Request]:
-    """The past by history or ranges, the coming hours by a forecast long enough."""
+    """The past by history or ranges, the coming hours by a forecast long enough.
+
+    The forecast begins when it is answered, so an hour that is about to end is asked of the past as well.
+    """
     start_at, now_at = floor_to(query.start_at, HOUR), floor_to(query.now_at, HOUR)
     end_at = max(ceil_to(query.end_at, HOUR), start_at + HOUR)
-    found = list(_past(query, access, start_at, min(end_at, now_at)))
+    past_at = floor_to(answered_by(query), HOUR) if query.purpose == "forecast" else now_at
+    found = list(_past(query, access, start_at, min(end_at, past_at)))
     if query.purpose == "forecast" and end_at > now_at:
         needed_h = (end_at - now_at) / HOUR
         horizon_h = next((hours for hours in HORIZONS_H if hours >= needed_h), HORIZONS_H[-1])

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from greenai.adapters.providers._answers import (
     DAY,
+    answered_by,
     complaint,
     gapless,
     number_of,
@@ -50,7 +51,7 @@ def requests(query: Query, access: Access) -> Sequence[Request]:
     """Today and tomorrow by one address that all share; the past by ranges."""
     base = access.base_url.rstrip("/") or BASE_URL
     start_at = floor_to(query.start_at, QUARTER)
-    if query.purpose == "forecast" and start_at >= floor_to(query.now_at, DAY):
+    if query.purpose == "forecast" and start_at >= floor_to(answered_by(query), DAY):
         return (_request(base, {"country": query.zone.lower()}),)
     end_at = max(ceil_to(query.end_at, QUARTER), start_at + QUARTER)
     if query.purpose == "observed":

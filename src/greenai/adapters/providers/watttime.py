@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 from greenai.adapters.providers._answers import (
     HOUR,
+    answered_by,
     gapless,
     moment_of,
     number_of,
@@ -107,13 +108,17 @@ def token_of(payload: Payload) -> str:
 
 
 def requests(query: Query, access: Access) -> Sequence[Request]:
-    """The past by ranges, the coming hours by the newest forecast; `access.key` holds the token."""
+    """The past by ranges, the coming hours by the newest forecast; `access.key` holds the token.
+
+    The forecast begins when it is answered, so a slot that is about to end is asked of the past as well.
+    """
     start_at, now_at = floor_to(query.start_at, STEP), floor_to(query.now_at, STEP)
     end_at = max(ceil_to(query.end_at, STEP), start_at + STEP)
+    past_at = floor_to(answered_by(query), STEP) if query.purpose == "forecast" else now_at
     found = [
         # Both ends are included, so the last one is left out.
         _request(query, access, "historical", {"start": iso_utc(from_at), "end": iso_utc(to_at - STEP)})
-        for from_at, to_at in spans(start_at, min(end_at, now_at), LONGEST_RANGE)
+        for from_at, to_at in spans(start_at, min(end_at, past_at), LONGEST_RANGE)
     ]
     if query.purpose == "forecast" and end_at > now_at:
         hours = min(int(ceil_to(end_at, HOUR).timestamp() - now_at.timestamp()) // 3600 + 1, LONGEST_HORIZON_H)
