@@ -37,14 +37,13 @@ OLDEST_PAST = timedelta(days=2)
 def foresee(query: Query, *, sources: Sources, require_live: bool = False) -> Reading:
     """The best forecast for `query`; raises what `read_intensity` raises."""
     foresight = sources.foresight
-    ahead = query.purpose == "forecast" and query.end_at > query.now_at
     try:
         reading = _read(query, sources, require_live=require_live)
     except UnknownZone:
-        if foresight.file is None or not ahead or require_live:
+        if foresight.file is None or not query.looks_ahead or require_live:
             raise
         reading = _nothing(query)
-    if foresight.forecaster == SERVICE or not ahead or _suffices(reading, sources):
+    if foresight.forecaster == SERVICE or not query.looks_ahead or _suffices(reading, sources):
         return reading
     try:
         return _replayed(query, sources) or _own(reading, sources)

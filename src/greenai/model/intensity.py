@@ -31,6 +31,11 @@ class Query:
     now_at: datetime
     purpose: Purpose
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether hours to come are asked for."""
+        return self.purpose == "forecast" and self.end_at > self.now_at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:

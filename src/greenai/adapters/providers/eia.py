@@ -70,15 +70,11 @@ def covers(zone: str) -> bool:
 def requests(query: Query, access: Access) -> Sequence[Request]:
     """The mix over the span asked for, or of the last eight days to make a typical day of; the factors last."""
     start_at, end_at = floor_to(query.start_at, HOUR), min(ceil_to(query.end_at, HOUR), floor_to(query.now_at, HOUR))
-    if _ahead(query):
+    if query.looks_ahead:
         end_at = floor_to(query.now_at, HOUR)
         start_at = end_at - LOOK_BACK
     pieces = [_request(query, access, span) for span in spans(start_at, end_at, LONGEST_RANGE)]
     return (*pieces, Request(url="package:fuel_factors.csv")) if pieces else ()
-
-
-def _ahead(query: Query) -> bool:
-    return query.purpose == "forecast" and query.end_at > query.now_at
 
 
 def _request(query: Query, access: Access, span: tuple[datetime, datetime]) -> Request:
@@ -106,8 +102,8 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
     """
     *answers, factors = published(payloads, query)
     points = _intensities(answers, _factors(factors), str(respondent_of(query.zone)))
-    start_at, values = typical_day(points, HOUR, query) if _ahead(query) else gapless(points, HOUR, query)
-    detail = "model=mean day of the last 8&factors=fuel_factors.csv" if _ahead(query) else "factors=fuel_factors.csv"
+    start_at, values = typical_day(points, HOUR, query) if query.looks_ahead else gapless(points, HOUR, query)
+    detail = "model=mean day of the last 8&factors=fuel_factors.csv" if query.looks_ahead else "factors=fuel_factors.csv"
     return IntensitySeries(
         start_at=start_at,
         step=HOUR,
@@ -115,7 +111,7 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
         zone=query.zone,
         basis="average",
         scope="lifecycle",
-        kind="modelled" if _ahead(query) else "observed",
+        kind="modelled" if query.looks_ahead else "observed",
         source=source_of("eia", payloads, detail=detail),
     )
 

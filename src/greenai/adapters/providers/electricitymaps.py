@@ -105,7 +105,7 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
     step = step_of(points, HOUR)
     start_at, values = gapless(points, step, query)
     past: Kind = "observed" if observed else "modelled"
-    kind: Kind = past if observed or query.end_at <= query.now_at else "forecast"
+    kind: Kind = "forecast" if query.looks_ahead else past
     source = source_of("electricitymaps", payloads)
     return IntensitySeries(
         start_at=start_at,

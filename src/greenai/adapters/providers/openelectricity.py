@@ -71,13 +71,9 @@ def requests(query: Query, access: Access) -> Sequence[Request]:
     """Emissions and energy over the span asked for, or of the last eight days to make a typical day of."""
     now_at = floor_to(query.now_at, HOUR)
     start_at, end_at = floor_to(query.start_at, HOUR), min(ceil_to(query.end_at, HOUR), now_at)
-    if _ahead(query):
+    if query.looks_ahead:
         start_at, end_at = now_at - LOOK_BACK, now_at
     return tuple(_request(query, access, span) for span in spans(start_at, end_at, LONGEST_RANGE))
-
-
-def _ahead(query: Query) -> bool:
-    return query.purpose == "forecast" and query.end_at > query.now_at
 
 
 def _request(query: Query, access: Access, span: tuple[datetime, datetime]) -> Request:
@@ -104,7 +100,7 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
         ProviderBadData: another region or unit, not the documented shape, or no value for query.start_at.
     """
     points = _intensities(published(payloads, query), REGIONS[query.zone])
-    start_at, values = typical_day(points, HOUR, query) if _ahead(query) else gapless(points, HOUR, query)
+    start_at, values = typical_day(points, HOUR, query) if query.looks_ahead else gapless(points, HOUR, query)
     return IntensitySeries(
         start_at=start_at,
         step=HOUR,
@@ -112,8 +108,8 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
         zone=query.zone,
         basis="average",
         scope="direct",
-        kind="modelled" if _ahead(query) else "observed",
-        source=source_of("openelectricity", payloads, detail="model=mean day of the last 8" if _ahead(query) else ""),
+        kind="modelled" if query.looks_ahead else "observed",
+        source=source_of("openelectricity", payloads, detail="model=mean day of the last 8" if query.looks_ahead else ""),
     )
 
 

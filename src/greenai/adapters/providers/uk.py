@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from greenai.adapters.providers._answers import listed
 from greenai.errors import InputError, ProviderBadData, UnknownZone
 from greenai.model.intensity import Access, Payload, Provider, Query, Request, source_of
 from greenai.model.series import IntensitySeries
@@ -194,24 +195,17 @@ def _periods(data: Any, region: int | None) -> Iterator[Mapping[str, Any]]:
     National: periods. Regional, one region asked: a region holding periods. Regional,
     all regions: periods holding regions. A list of one may come as the one itself.
     """
-    for item in _listed(data):
+    for item in listed(data):
         if region is None:
             yield item
         elif "regions" in item:
-            for found in _listed(item["regions"]):
+            for found in listed(item["regions"]):
                 if found.get("regionid") == region:
                     yield {**item, "intensity": found.get("intensity")}
         elif item.get("regionid") == region:
-            yield from _listed(item.get("data"))
+            yield from listed(item.get("data"))
         else:
             raise ProviderBadData(f"the answer is for region {item.get('regionid')!r}, not {region}")
-
-
-def _listed(found: Any) -> list[Mapping[str, Any]]:
-    items = [found] if isinstance(found, dict) else found
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ProviderBadData("the answer is not made of rows")
-    return items
 
 
 def _half_hour(period: Mapping[str, Any]) -> datetime:

@@ -146,7 +146,6 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
     points = points_of(pairs)
     start_at, values = gapless(points, STEP, query)
     source = source_of("watttime", payloads, detail=f"region={REGIONS[query.zone]}")
-    ahead = query.purpose == "forecast" and query.end_at > query.now_at
     return IntensitySeries(
         start_at=start_at,
         step=STEP,
@@ -154,8 +153,8 @@ def parse(payloads: Sequence[Payload], query: Query) -> IntensitySeries:
         zone=query.zone,
         basis="marginal",
         scope="direct",
-        kind="forecast" if ahead else "modelled",
-        issued_at=floor_to(source.fetched_at, STEP) if ahead else None,
+        kind="forecast" if query.looks_ahead else "modelled",
+        issued_at=floor_to(source.fetched_at, STEP) if query.looks_ahead else None,
         source=source,
     )
 
