@@ -57,7 +57,7 @@ def test_examples_in_help_keep_their_lines(cli: Cli, words: list[str], line: str
     assert not any("\\b" in shown for shown in lines)
 
 
-def test_every_leaf_has_the_common_options() -> None:
+def leaves_of_all() -> list[click.Command]:
     context = click.Context(root)
     leaves = [root.get_command(context, name) for name in COMMANDS]
     flat = [
@@ -65,9 +65,21 @@ def test_every_leaf_has_the_common_options() -> None:
         for leaf in leaves
         for name in (leaf.list_commands(context) if isinstance(leaf, click.Group) else [""])
     ]
-    for leaf in flat:
-        assert leaf is not None
+    return [leaf for leaf in flat if leaf is not None]
+
+
+def test_every_leaf_has_the_common_options() -> None:
+    for leaf in leaves_of_all():
         assert {"zone", "json", "quiet", "verbose"} <= {param.name for param in leaf.params}, leaf.name
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_help_shows_the_mark_that_keeps_lines_nor_joins_two_examples(columns: int) -> None:
+    for leaf in leaves_of_all():
+        shown = leaf.get_help(click.Context(leaf, info_name=leaf.name, terminal_width=columns))
+        assert "\\b" not in shown, leaf.name
+        assert "\b" not in shown, leaf.name
+        assert not any(line.count("greenai ") > 1 and line.startswith("  greenai ") for line in shown.splitlines()), leaf.name
 
 
 def test_help_of_the_table_and_of_the_command_agree() -> None:

@@ -14,19 +14,36 @@ if TYPE_CHECKING:
     from greenai.api.slurm import Beside
 
 FILTERS = ("cli_filter", "job_submit")
+ENERGY_HELP = """What jobs used, all their legs, beside what Slurm itself counted (ConsumedEnergyRaw of sacct).
+
+\b
+  greenai slurm energy 1234
+
+Slurm counts only where acct_gather_energy is set up, and then whole nodes.
+"""
+BEGIN_HELP = """When a job of this length may begin, in one line: seconds since 1970 (0: at once), a space, and why.
+
+\b
+  greenai slurm begin --limit 2:00:00 --finish-by 24h
+"""
+SLOTS_HELP = """The forecast of each partition's zone (setting slurm_partitions) as the small file that job_submit.lua reads.
+
+\b
+  */20 * * * *  greenai slurm slots --to /var/lib/greenai/slots      # crontab
+"""
+LUA_HELP = """A filter that sets the begin time of jobs that ask for it; it never stops a job.
+
+\b
+  greenai slurm lua cli_filter --to /etc/slurm       # then: CliFilterPlugins=lua
+  greenai slurm lua job_submit --to /etc/slurm       # then: JobSubmitPlugins=lua
+"""
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, help=ENERGY_HELP)
 @click.argument("job_ids", metavar="[JOB]...", nargs=-1)
 @pass_session
 def energy(session: Session, /, *, job_ids: tuple[str, ...]) -> None:
-    r"""What jobs used, all their legs, beside what Slurm itself counted (ConsumedEnergyRaw of sacct).
-
-    \b
-    greenai slurm energy 1234
-
-    Slurm counts only where acct_gather_energy is set up, and then whole nodes.
-    """
+    """List them."""
     from greenai.api import slurm
     from greenai.cli.screen import table
     from greenai.cli.words import energy as energy_words
@@ -54,17 +71,13 @@ def _document(job: Beside) -> dict[str, Any]:
     return {"job_id": job.job_id, "run_ids": list(job.run_ids), "energy_kwh": job.energy_kwh, "slurm_kwh": job.slurm_kwh}
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, help=BEGIN_HELP)
 @click.option("--limit", metavar="TIME", required=True, help="The time limit, as Slurm writes it: 90, 2:00:00, 1-12.")
 @click.option("--finish-by", metavar="WHEN", default="24h", show_default=True, help="The job must be done by then.")
 @SERIES
 @pass_session
 def begin(session: Session, /, *, limit: str, finish_by: str, series: str | None) -> None:
-    r"""When a job of this length may begin, in one line: seconds since 1970 (0: at once), a space, and why.
-
-    \b
-    greenai slurm begin --limit 2:00:00 --finish-by 24h
-    """
+    """Say it in one line."""
     from greenai.api import slurm
     from greenai.model.units import iso_utc
 
@@ -76,17 +89,13 @@ def begin(session: Session, /, *, limit: str, finish_by: str, series: str | None
     click.echo(f"{0 if start_at is None else int(start_at.timestamp())} {reason}")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, help=SLOTS_HELP)
 @click.option("--to", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Replace this file whole.")
 @click.option("--hours", metavar="H", type=click.FloatRange(min=0, min_open=True), help="How far ahead.  [default: 48]")
 @SERIES
 @pass_session
 def slots(session: Session, /, *, to: Path | None, hours: float | None, series: str | None) -> None:
-    r"""The forecast of each partition's zone (setting slurm_partitions) as the small file that job_submit.lua reads.
-
-    \b
-    */20 * * * *  greenai slurm slots --to /var/lib/greenai/slots      # crontab
-    """
+    """Write or print it."""
     from greenai.api import slurm
 
     lines = slurm.slots(hours=hours, settings=session.settings(series=series))
@@ -113,18 +122,13 @@ def _replace(path: Path, text: str) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from error
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, help=LUA_HELP)
 @click.argument("which", type=click.Choice(FILTERS))
 @click.option("--to", metavar="DIR", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Write it there.")
 @click.option("--force", is_flag=True, help="Replace a filter that is there.")
 @pass_session
 def lua(session: Session, /, *, which: str, to: Path | None, force: bool) -> None:
-    r"""A filter that sets the begin time of jobs that ask for it; it never stops a job.
-
-    \b
-    greenai slurm lua cli_filter --to /etc/slurm       # then: CliFilterPlugins=lua
-    greenai slurm lua job_submit --to /etc/slurm       # then: JobSubmitPlugins=lua
-    """
+    """Print or write it."""
     from importlib.resources import files
 
     from greenai.errors import InputError

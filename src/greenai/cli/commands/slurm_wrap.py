@@ -14,9 +14,27 @@ if TYPE_CHECKING:
     from greenai.api.slurm import Wrapped
 
 NO_SCRIPT = "wrap needs what sbatch would be given, for example: greenai slurm wrap --finish-by 24h -- job.sh"
+WRAP_HELP = """Plan a script and submit it to begin at the clean hour; Slurm holds it until then.
+
+\b
+  greenai slurm wrap --finish-by 24h --dry-run -- -p gpu train.sh
+  greenai slurm wrap --duration 2h --finish-by 'fri 18:00' -- train.sh
+
+Without --duration the script's time limit is taken: an upper bound. Without
+--finish-by or --deadline it is to be done in 24 hours. Options of sbatch go
+after the --; what the script itself says stays as it is.
+"""
+PAUSE_HELP = """Let the script of a job save and leave, and come back later.
+
+\b
+  greenai slurm pause 1234 --until 'tomorrow 2:00'
+
+The script must trap USR1, save, and exit 75 (with RequeueExit=75 in
+slurm.conf) or requeue itself. A job still in line is only moved.
+"""
 
 
-@click.command(cls=Command, context_settings={"allow_interspersed_args": False})
+@click.command(cls=Command, help=WRAP_HELP, context_settings={"allow_interspersed_args": False})
 @placing
 @foreseeing
 @click.option(
@@ -37,16 +55,7 @@ def wrap(
     require: str | None,
     **asked: Any,
 ) -> None:
-    r"""Plan a script and submit it to begin at the clean hour; Slurm holds it until then.
-
-    \b
-    greenai slurm wrap --finish-by 24h --dry-run -- -p gpu train.sh
-    greenai slurm wrap --duration 2h --finish-by 'fri 18:00' -- train.sh
-
-    Without --duration the script's time limit is taken: an upper bound. Without
-    --finish-by or --deadline it is to be done in 24 hours. Options of sbatch go
-    after the --; what the script itself says stays as it is.
-    """
+    """Plan it and hand it to sbatch."""
     if not arguments:
         raise click.UsageError(NO_SCRIPT)
     from greenai.api import slurm
@@ -93,20 +102,13 @@ def _show(session: Session, wrapped: Wrapped, origin: str) -> None:
     )
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, help=PAUSE_HELP)
 @click.argument("job_id", metavar="JOB")
 @click.option("--until", metavar="WHEN", help="Come back then: 'tomorrow 3:00', 6h. Without it, when scontrol release lets it.")
 @click.option("--within", metavar="SPAN", default="15m", show_default=True, help="How long it may take to save and leave.")
 @pass_session
 def pause(session: Session, /, *, job_id: str, until: str | None, within: str) -> None:
-    r"""Let the script of a job save and leave, and come back later.
-
-    \b
-    greenai slurm pause 1234 --until 'tomorrow 2:00'
-
-    The script must trap USR1, save, and exit 75 (with RequeueExit=75 in
-    slurm.conf) or requeue itself. A job still in line is only moved.
-    """
+    """Signal it, and move its begin."""
     from greenai.api import slurm
     from greenai.cli import words
     from greenai.model.units import iso_utc
