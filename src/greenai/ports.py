@@ -158,6 +158,10 @@ class Executor(Protocol):
         """The spans in which the command was stopped where it stood, asked after its end; none where nobody can freeze it."""
         ...
 
+    def end_note(self, handle: str) -> str:
+        """What was done to the command in the end, in words, asked after its end; empty for nothing."""
+        ...
+
 
 class JobQueue(Protocol):
     """The durable queue. What is acknowledged survives kill -9 and power cuts."""

@@ -124,6 +124,7 @@ def test_a_deaf_child_gets_its_grace_then_term(world):
     exited = world.exited()
     assert exited.exit_code == 128 + signal.SIGTERM
     assert exited.note == "did not pause within 1 s: sent TERM"
+    assert world.evidence()["inputs"]["end_note"] == exited.note
 
 
 def test_and_then_kill(world):
@@ -133,6 +134,11 @@ def test_and_then_kill(world):
     exited = world.exited()
     assert exited.exit_code == 128 + signal.SIGKILL
     assert exited.note == "did not pause within 0.5 s: sent TERM, then KILL"
+    evidence = world.evidence()
+    assert evidence["inputs"]["end_note"] == exited.note
+    assert f"how it ended: {exited.note}" in evidence["notes"]
+    (ended,) = world.records("run_ended")
+    assert ended["end_note"] == exited.note
 
 
 def test_asking_again_and_again_does_not_prolong_the_grace(world):

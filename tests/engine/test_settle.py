@@ -210,9 +210,10 @@ def test_trouble_with_the_ledger_while_completing_is_reported() -> None:
     assert settle_all(scene.doors).recovered == ("run-1",)
 
 
-def test_a_crash_before_the_evidence_keeps_when_the_command_stood_still() -> None:
+def test_a_crash_before_the_evidence_keeps_when_the_command_stood_still_and_what_was_done_to_it() -> None:
     scene = Scenario(CLEAN_AT_NOON, hours=2)
     scene.executor.standing = (Window(start_at=START + timedelta(hours=3.5), end_at=START + timedelta(hours=4)),)
+    scene.executor.done_to_it = "did not pause within 5 s: sent TERM"
     _kill_at_append(scene, 4, after=False)
     with pytest.raises(Killed):
         run_job(scene.request(), scene.doors)
@@ -221,3 +222,4 @@ def test_a_crash_before_the_evidence_keeps_when_the_command_stood_still() -> Non
     spans = [{"start_at": "2026-11-24T12:30:00Z", "end_at": "2026-11-24T13:00:00Z"}]
     assert [record.payload["frozen"] for record in scene.ledger.written if record.type == "run_ended"] == [spans]
     assert scene.ledger.written[-1].payload["inputs"]["frozen"] == spans
+    assert scene.ledger.written[-1].payload["inputs"]["end_note"] == "did not pause within 5 s: sent TERM"

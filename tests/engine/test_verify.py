@@ -484,3 +484,20 @@ def test_evidence_that_invents_a_frozen_span_is_named(books):
 
     books.forge(2, invent)
     assert any("frozen is" in problem and "run_ended says []" in problem for problem in books.problems)
+
+
+def test_evidence_that_hides_or_invents_what_was_done_to_the_command_is_named(tmp_path, books):
+    scene = Scenario([400.0] * 6 + [100.0] * 42, hours=2)
+    scene.publish([400.0] * 6 + [100.0] * 42)
+    scene.executor.done_to_it = "did not pause within 5 s: sent TERM, then KILL"
+    run_job(scene.request(), scene.doors)
+    assert scene.ledger.written[-1].payload["inputs"]["end_note"] == scene.executor.done_to_it
+    assert verified(scene) == ()
+    forged = copy.deepcopy(dict(scene.ledger.written.pop().payload))
+    del forged["inputs"]["end_note"]
+    forged["notes"] = [note for note in forged["notes"] if "how it ended" not in note]
+    scene.ledger.append("evidence", forged, START + 24 * HOUR)
+    assert any("end_note is ''" in problem and "run_ended says" in problem for problem in verified(scene))
+
+    books.forge(2, lambda written: written["inputs"].update(end_note="stopped by the user"))
+    assert any("end_note is 'stopped by the user', run_ended says ''" in problem for problem in books.problems)

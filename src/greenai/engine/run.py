@@ -20,7 +20,7 @@ from greenai.engine.wait import Choice, wait_for_start
 from greenai.errors import GreenaiError, StoreError
 from greenai.logic.deciding import Policy, decision_document
 from greenai.logic.evidencing import evidence_document, facts_document
-from greenai.logic.facts_documents import frozen_document
+from greenai.logic.facts_documents import course_document
 from greenai.logic.masking import masked
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
@@ -159,22 +159,32 @@ def _execute(
     doors.tell(started(facts))
     metering.start()
     try:
-        exit_code, frozen = _launch_and_wait(facts, request, doors, metering)
+        seen = _launch_and_wait(facts, request, doors, metering)
     except GreenaiError as error:
         journal.try_write("interrupted", {"phase": "launching", "reason": str(error)})
         raise
     finally:
         trace = metering.stop()
     ended_at = doors.clock.now()
-    doors.tell(Ended(run_id=facts.run_id, exit_code=exit_code, ended_at=ended_at))
-    return replace(facts, ended_at=ended_at, exit_code=exit_code, frozen=frozen), trace
+    doors.tell(Ended(run_id=facts.run_id, exit_code=seen.exit_code, ended_at=ended_at))
+    return replace(facts, ended_at=ended_at, exit_code=seen.exit_code, frozen=seen.frozen, end_note=seen.end_note), trace
 
 
-def _launch_and_wait(facts: RunFacts, request: RunRequest, doors: Doors, metering: Metering) -> tuple[int, tuple[Window, ...]]:
-    """The command's exit code, and the spans in which it stood still."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """How a command ended, when it stood still, and what was done to it in the end."""
+
+    exit_code: int
+    frozen: tuple[Window, ...]
+    end_note: str
+
+
+def _launch_and_wait(facts: RunFacts, request: RunRequest, doors: Doors, metering: Metering) -> _Seen:
+    """Launch the command and see it to its end."""
     handle = doors.executor.launch(facts.command, facts.run_id, request.environment)
     metering.watch(doors.executor.pid(handle))
-    return doors.executor.wait(handle), doors.executor.frozen(handle)
+    exit_code = doors.executor.wait(handle)
+    return _Seen(exit_code=exit_code, frozen=doors.executor.frozen(handle), end_note=doors.executor.end_note(handle))
 
 
 def complete(
@@ -228,5 +238,5 @@ def run_ended_document(facts: RunFacts, trace: EnergyTrace) -> dict[str, Any]:
         "samples_sha256": facts.samples_sha256,
         "intervals": len(trace.intervals),
         "labels": facts_document(facts)["labels"],
-        **frozen_document(facts.frozen),
+        **course_document(facts),
     }

@@ -126,6 +126,7 @@ def _ended(facts: RunFacts, run: RunHistory, trace: EnergyTrace) -> RunFacts:
             exit_code=said["exit_code"],
             labels=labels,
             frozen=frozen_from_document(said),
+            end_note=str(said.get("end_note", "")),
         )
     last_at = trace.intervals[-1].end_at if trace.intervals else facts.started_at
     return replace(facts, ended_at=last_at, exit_code=None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isclose
+from types import MappingProxyType
 from typing import Any
 
 from greenai.engine.read import reparse
@@ -38,6 +39,8 @@ ENDING = ("started_at", "ended_at", "exit_code", "samples_sha256")
 LEARNED = "labels"
 """The start states some of them, the end all: a training's quality is known only then."""
 
+NOTHING_BEFELL: Mapping[str, Any] = MappingProxyType({"frozen": [], "end_note": ""})
+"""What a record means that says nothing of these."""
 
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the wrong shape raises: it names the document, it never ends the verification."""
@@ -153,8 +156,8 @@ def _disagreements(evidence: Record, earlier: Record) -> Iterator[str]:
     ended = earlier.type == "run_ended"
     stated_now: dict[str, Any] = dict(earlier.payload)
     if ended:
-        # There only where the command stood still, so that its absence states something too.
-        flat, stated_now = {"frozen": [], **flat}, {"frozen": [], **stated_now}
+        # There only where the command stood still or something was done to it, so that their absence states something too.
+        flat, stated_now = {**NOTHING_BEFELL, **flat}, {**NOTHING_BEFELL, **stated_now}
     for name, stated in stated_now.items():
         if name not in flat or (not ended and name in ENDING[1:]):
             continue

@@ -304,6 +304,8 @@ def _notes_on_energy(case: _Case) -> Iterator[str]:
     if case.facts.frozen:
         stood_s = case.facts.stood_still.total_seconds()
         yield f"frozen for {stood_s:.0f} s in all: in what was used, not in what would have been used by a run at once"
+    if case.facts.end_note:
+        yield f"how it ended: {case.facts.end_note}"
     yield from (f"meters: {note}" for note in case.trace.notes)
     yield from (f"gap: {gap}" for gap in dict.fromkeys(case.gaps))
 

@@ -23,7 +23,7 @@ from greenai.model.zone import Place
 def facts_document(facts: RunFacts) -> dict[str, Any]:
     """The facts as JSON types, the command without its secrets: the payload of run_started.
 
-    `frozen` is there only where the command stood still.
+    `frozen` is there only where the command stood still, `end_note` only where something was done to it.
     """
     document = {
         "run_id": facts.run_id,
@@ -48,7 +48,13 @@ def facts_document(facts: RunFacts) -> dict[str, Any]:
         "simulated": facts.simulated,
         "csv_path": printable(facts.csv_path),
     }
-    return {**document, **frozen_document(facts.frozen)}
+    return {**document, **course_document(facts)}
+
+
+def course_document(facts: RunFacts) -> dict[str, Any]:
+    """What befell a command, as members of a document; none for nothing, as in records written before."""
+    told = {"end_note": printable(facts.end_note)} if facts.end_note else {}
+    return {**frozen_document(facts.frozen), **told}
 
 
 def frozen_document(frozen: tuple[Window, ...]) -> dict[str, Any]:
@@ -91,6 +97,7 @@ def facts_from_document(document: Mapping[str, Any]) -> RunFacts:
             simulated=flat["simulated"],
             csv_path=flat["csv_path"],
             frozen=frozen_from_document(flat),
+            end_note=str(flat.get("end_note", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceDamaged(f"the facts of run {document.get('run_id')} cannot be read: {error!r}") from None

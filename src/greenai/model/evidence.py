@@ -61,7 +61,9 @@ class RunFacts:
     of the spooled samples. `simulated` marks a run whose intensities are not those
     of its time and place, such as an hour-of-day table. `csv_path` is the evidence.csv
     that the run was asked to add a row to, absolute; empty for none. `frozen` are the
-    spans in which the command was stopped where it stood, in order; known at the end.
+    spans in which the command was stopped where it stood, in order; `end_note` says in
+    words what was done to it in the end (a deaf one got TERM, then KILL), empty for
+    nothing; both known at the end.
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class RunFacts:
     simulated: bool = False
     csv_path: str = ""
     frozen: tuple[Window, ...] = ()
+    end_note: str = ""
 
     @property
     def stood_still(self) -> timedelta:

@@ -246,7 +246,7 @@ class FakeExecutor:
     `launched` lists (command, run_id, env). `during` is called while the command
     runs, after half its time; what it raises comes out of `wait`. `failure` is
     raised by `launch`. `standing` are the spans in which the command is said to
-    have been frozen.
+    have been frozen, `done_to_it` what is said to have been done to it in the end.
     """
 
     def __init__(
@@ -263,6 +263,7 @@ class FakeExecutor:
         self.during = during
         self.failure: Exception | None = None
         self.standing: tuple[Window, ...] = ()
+        self.done_to_it = ""
         self.launched: list[tuple[tuple[str, ...], str, dict[str, str]]] = []
         self._handles: dict[str, str] = {}
 
@@ -293,6 +294,10 @@ class FakeExecutor:
     def frozen(self, handle: str) -> tuple[Window, ...]:
         """What the test says."""
         return self.standing
+
+    def end_note(self, handle: str) -> str:
+        """What the test says."""
+        return self.done_to_it
 
 
 class FakeListener:

@@ -162,7 +162,16 @@ def test_only_the_work_has_to_be_priced_from_the_latest_start():
 def test_a_document_without_frozen_spans_has_no_word_of_them(valid):
     document = valid(evidence_document(facts(), trace(), priced(DIRTY_THEN_CLEAN)))
     assert "frozen" not in document["inputs"]
-    assert not any("frozen" in note for note in document["notes"])
+    assert "end_note" not in document["inputs"]
+    assert not any("frozen" in note or "ended" in note for note in document["notes"])
+
+
+def test_the_document_says_what_was_done_to_the_command_in_the_end_and_comes_back(valid):
+    deaf = known(end_note="did not pause within 5 s: sent TERM, then KILL", exit_code=137)
+    document = valid(json.loads(canonical(evidence_document(deaf, frozen_run(), priced(DIRTY_THEN_CLEAN)))))
+    assert document["inputs"]["end_note"] == deaf.end_note
+    assert "how it ended: did not pause within 5 s: sent TERM, then KILL" in document["notes"]
+    assert facts_from_document(document) == deaf
 
 
 # ---- legs ----

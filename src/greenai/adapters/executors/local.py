@@ -110,6 +110,10 @@ class LocalExecutor:
         """None: nobody freezes a command here."""
         return ()
 
+    def end_note(self, handle: str) -> str:
+        """Nothing: signals are passed on as they come."""
+        return ""
+
 
 def _refused(name: str, error: OSError) -> InputError:
     """The kernel's refusal in words."""

@@ -154,6 +154,10 @@ class PausableExecutor:
         """The spans in which the command stood still."""
         return tuple(self._spans)
 
+    def end_note(self, handle: str) -> str:
+        """What had to be done to the command."""
+        return self.note
+
     def wait(self, handle: str) -> int:
         """Obey requests until the command ends; its exit code, 128+n for signal n, is handed over before it is returned."""
         if self._child is None:
