@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from greenai.model.evidence import canonical, sha256_of
@@ -39,8 +40,12 @@ def decision_document(decision: Decision, reading: Reading) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=32)
 def series_sha256(series: IntensitySeries) -> str:
-    """Hash of what a series says: its slots, values and nature, as canonical JSON. Where it came from is not part of it."""
+    """Hash of what a series says: its slots, values and nature, as canonical JSON. Where it came from is not part of it.
+
+    A series never changes and is equal to itself alone: hundreds of decisions that rest on one share its hash.
+    """
     return sha256_of(
         canonical(
             {

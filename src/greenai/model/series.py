@@ -126,8 +126,14 @@ class IntensitySeries:
             raise SeriesError(f"the interval ends at {iso_utc(end_at)}, before it starts at {iso_utc(start_at)}")
         if not self.covers(start_at, end_at):
             raise self._gap(start_at, end_at)
-        low, high = self.cumulative_g_per_kw([self.offset_s(start_at), self.offset_s(end_at)])
-        return float(high - low)
+        return self._cumulative_at_g_per_kw(end_at) - self._cumulative_at_g_per_kw(start_at)
+
+    def _cumulative_at_g_per_kw(self, moment: datetime) -> float:
+        """What `cumulative_g_per_kw` says of one moment within the series, to the last bit: a queue asks for many."""
+        slots = self.offset_s(moment) / self.step_s
+        whole = min(int(slots), len(self.values) - 1)
+        share = min(slots - whole, 1.0)
+        return float(self._cumulative_g_h[whole] + share * self.values[whole] * (self.step_s / SECONDS_PER_HOUR))
 
     def mean_g_per_kwh(self, start_at: datetime, end_at: datetime) -> float:
         """Time-weighted mean over [start_at, end_at); of an empty interval, the value there."""

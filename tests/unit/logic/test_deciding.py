@@ -358,6 +358,13 @@ def test_the_hash_of_a_series_is_that_of_what_it_says():
     assert len({series_sha256(series) for series in (one, *others)}) == 5
 
 
+def test_the_hash_of_a_series_is_made_once():
+    one = grid([1, 2, 3])
+    made = series_sha256.cache_info().misses
+    assert series_sha256(one) == series_sha256(one) == series_sha256(grid([1, 2, 3]))
+    assert series_sha256.cache_info().misses == made + 2
+
+
 def check_schema(document) -> None:
     schema = json.loads(resources.files("greenai.schemas").joinpath("plan.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -128,6 +128,14 @@ def test_integrals_are_those_of_a_fine_grid(values, first, second):
     assert high - low == pytest.approx(float(covered_h @ np.array(values)) / 3600, abs=1e-6)
 
 
+@given(VALUES, st.floats(0, 1), st.floats(0, 1))
+def test_one_integral_is_the_difference_of_two_sums_to_the_last_bit(values, first, second):
+    it = series(values)
+    begin, end = (it.start_at + share * (it.end_at - it.start_at) for share in sorted((first, second)))
+    low, high = it.cumulative_g_per_kw([it.offset_s(begin), it.offset_s(end)])
+    assert it.integral_g_per_kw(begin, end) == float(high - low)
+
+
 @given(VALUES, st.floats(0, 1))
 def test_integrals_add_up_wherever_they_are_cut(values, cut):
     made = series(values)
