@@ -31,7 +31,8 @@ from greenai.config import Settings
 from greenai.engine import foresight
 from greenai.engine.asking import Keyring
 from greenai.engine.doors import Doors, Write, tell_nobody
-from greenai.engine.progress import Progress
+from greenai.engine.foresee import telling
+from greenai.engine.progress import Progress, Read
 from greenai.engine.read import Sources
 from greenai.engine.run import RunOutcome
 from greenai.engine.verify import VerifyReport, verify, verify_csv
@@ -217,7 +218,9 @@ def open_doors(
     clock = clock or SystemClock()
     return Doors(
         clock=clock,
-        sources=sources_of(settings, clock=clock, network=network),
+        sources=telling(
+            sources_of(settings, clock=clock, network=network), lambda what, done, of: tell(Read(what=what, done=done, of=of))
+        ),
         ledger=open_ledger(settings),
         runs=RunDirectories(settings.home),
         executor=LocalExecutor(),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import greenai
+from greenai import api
 from greenai.errors import ConfigError, InputError, NoFeasibleWindow
 from greenai.scheduler import should_run
 from greenai.testing.clock import VirtualClock
@@ -26,6 +27,14 @@ def grid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeGrid]:
             monkeypatch.setenv(f"GREENAI_{name}", value)
         monkeypatch.chdir(tmp_path)
         yield service
+
+
+def test_every_verb_is_found_and_no_room_hides_one() -> None:
+    for name in api.__all__:
+        found = getattr(api, name)
+        assert callable(found), f"greenai.api.{name} is {found!r}"
+        assert found.__doc__, f"greenai.api.{name} has no docstring"
+    assert {"backtest", "backtest_jobs", "plan_jobs", "skill"} <= set(api.__all__)
 
 
 def test_a_plan_takes_words_or_objects() -> None:

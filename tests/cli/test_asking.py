@@ -144,6 +144,7 @@ def test_the_plan_passes_everything_on(cli: Cli, api: FakeApi) -> None:
         *("--max-segments", "3", "--series", "s.csv", "--at", "2026-11-24T09:00Z", "--require", "live", "--zone", "DE"),
     )
     asked = dict(api.asked)
+    assert callable(asked.pop("tell"))
     assert asked.pop("settings").zone == "DE"
     assert asked == {
         "duration": "2h",

@@ -255,6 +255,7 @@ def test_jobs_that_were_run(cli: Cli, gb: str, corner: Path) -> None:
         ("rolling", "perfect"),
     }
     assert all(row["energy_kwh"] == pytest.approx(20 * 0.4 * 100 / 60) for row in rows)
+    assert {row["duration_h"] for row in rows} == {1.6667}
     table = cli("backtest", *words).out
     assert "saved against how the jobs were run" in table
     assert "1: never started" in table

@@ -16,7 +16,7 @@ from tests.cli.conftest import Cli, FakeApi
 
 from greenai.cli.screen import Screen
 from greenai.cli.watch import WatchedClock, Watcher
-from greenai.engine.progress import Ended, Replanned, Started, Waiting
+from greenai.engine.progress import Ended, Read, Replanned, Started, Waiting
 from greenai.errors import StoreError
 
 
@@ -398,6 +398,24 @@ def test_on_a_terminal_the_countdown_is_redrawn_each_second(
     assert [line[:15] for line in drawn[1:4]] == ["waiting 0:00:03", "waiting 0:00:02", "waiting 0:00:01"]
     assert all(len(line) < 80 for line in drawn[1:4])
     assert "started" in drawn[4]
+
+
+def test_on_a_terminal_a_long_read_is_shown_and_wiped_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with Watcher(Screen(), UTC) as watcher:
+        for done in range(2):
+            watcher.tell(Read(what="reading the past of GB from uk", done=done, of=14))
+    first, second = (f"reading the past of GB from uk: {done} of 14" for done in range(2))
+    assert capsys.readouterr().err.split("\r\x1b[K") == ["", first, second, ""]
+
+
+def test_elsewhere_a_long_read_is_not_worth_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Watcher(Screen(), UTC) as watcher:
+        watcher.tell(Read(what="reading the past of GB from uk", done=0, of=14))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_plan_of_an_unknown_grid_counts_down_without_numbers(cli: Cli, api: FakeApi) -> None:

@@ -11,10 +11,11 @@ import pytest
 from tests.engine.foresight_world import HOUR, METER, NOW, SKY, Grid
 from tests.forecasting_world import SOURCE, grid, series, slow_noise
 
-from greenai.engine.foresee import OWN, at_hand, foresee
+from greenai.engine.foresee import OWN, at_hand, foresee, telling
 from greenai.engine.foresight import Foresight
 from greenai.engine.read import reparse
 from greenai.errors import ProviderBadData, ProviderRefused, ProviderUnavailable, SeriesError, StoreError, UnknownZone
+from greenai.logic import forecasting
 from greenai.logic.forecasting import forecast
 from greenai.logic.foreseeing import Outlook, Weights, is_own, mixed, parsed
 from greenai.logic.history import history_of, until
@@ -228,6 +229,41 @@ def test_weather_is_used_where_the_zone_has_points():
     windy.clock.wait_until(NOW + 2 * HOUR)
     foresee(windy.query(), sources=windy.sources)
     assert [url for url in windy.asked if "sky" in url] == [*asked, asked[-1]]
+
+
+def test_the_forecast_with_weather_is_made_again_only_when_something_came(monkeypatch: pytest.MonkeyPatch):
+    made, make = [], forecasting.forecast_with_weather
+    monkeypatch.setattr(forecasting, "forecast_with_weather", lambda *of: made.append(of) or make(*of))
+    here = world()
+    here.wind = 20 + 3 * slow_noise(HOURS, 5)
+    here.foresight = replace(here.foresight, weather=SKY)
+    query = here.query()
+
+    def at(minutes: int) -> tuple[float, int]:
+        here.clock.wait_until(NOW + timedelta(minutes=minutes))
+        told = foresee(replace(query, start_at=here.clock.now(), now_at=here.clock.now()), sources=here.sources)
+        return told.series.at(query.end_at - HOUR), len(made)
+
+    (first, one), (same, still_one), (later, two) = at(0), at(30), at(60)
+    assert (one, still_one, two) == (1, 1, 2)
+    assert first == same != later
+
+
+def test_the_first_long_read_is_told_of_and_the_next_is_short():
+    here, told = world(), []
+    here.wind = slow_noise(HOURS, 5) + 20
+    here.foresight = replace(here.foresight, weather=SKY)
+    sources = telling(here.sources, lambda *said: told.append(said))
+    foresee(here.query(), sources=sources)
+    parts = sum("/observed" in url for url in here.asked)
+    assert parts > 10
+    assert told == [
+        *(("reading the past of GB from meter", done, parts) for done in range(parts)),
+        ("reading the weather of GB from sky", 0, 2),
+    ]
+    here.clock.wait_until(NOW + HOUR)
+    foresee(here.query(), sources=sources)
+    assert len(told) == parts + 1
 
 
 def test_weather_that_is_away_is_said():

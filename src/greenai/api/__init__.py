@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from greenai.api.backtesting import Asked, backtest
+    from greenai.api.backtesting_jobs import backtest_jobs
     from greenai.api.exploring import Covered, history, other_basis, probe, zones
+    from greenai.api.fleet import FleetAnswer, plan_jobs
+    from greenai.api.judging import skill
     from greenai.api.measuring import EnergyUse, measured
     from greenai.api.places import PlacesAnswer, Region, plan_places, regions
     from greenai.api.planning import PlanAnswer, forecast, plan
@@ -37,7 +41,11 @@ if TYPE_CHECKING:
     from greenai.logic.scaling_document import elastic_document
 
 _HOMES = {
+    "greenai.api.backtesting": ("Asked", "backtest"),
+    "greenai.api.backtesting_jobs": ("backtest_jobs",),
     "greenai.api.exploring": ("Covered", "history", "other_basis", "probe", "zones"),
+    "greenai.api.fleet": ("FleetAnswer", "plan_jobs"),
+    "greenai.api.judging": ("skill",),
     "greenai.api.measuring": ("EnergyUse", "measured"),
     "greenai.api.places": ("PlacesAnswer", "Region", "plan_places", "regions"),
     "greenai.api.planning": ("PlanAnswer", "forecast", "plan"),
@@ -60,8 +68,10 @@ _HOMES = {
 """Where each name lives."""
 
 __all__ = [
+    "Asked",
     "Covered",
     "EnergyUse",
+    "FleetAnswer",
     "JobPage",
     "PlacesAnswer",
     "PlanAnswer",
@@ -70,6 +80,8 @@ __all__ = [
     "SettleReport",
     "Track",
     "VerifyReport",
+    "backtest",
+    "backtest_jobs",
     "cancel",
     "carbon_aware",
     "elastic_document",
@@ -88,6 +100,7 @@ __all__ = [
     "other_basis",
     "pause",
     "plan",
+    "plan_jobs",
     "plan_places",
     "probe",
     "profile_scaling",
@@ -101,6 +114,7 @@ __all__ = [
     "series_of",
     "serve",
     "settle",
+    "skill",
     "submit",
     "tick_once",
     "trace_of_run",

@@ -15,7 +15,8 @@ import numpy as np
 from greenai.api.asking import Moment, Span, moment_of, span_of
 from greenai.api.fleet_file import capacities_of, jobs_of
 from greenai.config import Settings
-from greenai.engine.foresee import foresee
+from greenai.engine.foresee import foresee, telling
+from greenai.engine.foresight import Tell, tell_nobody
 from greenai.errors import InputError
 from greenai.logic.packing import pack
 from greenai.logic.packing_occupancy import occupancy
@@ -90,6 +91,7 @@ def plan_jobs(
     series: str | Path | None = None,
     zone: str | None = None,
     require_live: bool = False,
+    tell: Tell = tell_nobody,
     settings: Settings | None = None,
 ) -> FleetAnswer:
     """When and where many jobs should run: `plan_jobs("jobs.csv", capacity=["gpus=2,cpus=16"])`.
@@ -97,7 +99,8 @@ def plan_jobs(
     `jobs` is a file (see docs/how-to/plan-many-jobs.md) or jobs. `capacity` is
     text, one for each place, or amounts by place and resource; a place is a grid
     zone. The cap in W holds for each place. Durations are rounded up to slots of
-    `step`, by default 15 min, longer where the deadlines are far.
+    `step`, by default 15 min, longer where the deadlines are far. `tell` hears of
+    long reads.
 
     Raises:
         ProviderError: with `require_live`, when the service gives no usable answer.
@@ -111,7 +114,7 @@ def plan_jobs(
     if isinstance(jobs, str | Path):
         jobs = jobs_of(_text(jobs, known), str(jobs), now_at, next(iter(next(iter(capacities.values())))))
     slot, end_at = _slots(jobs, now_at, step)
-    sources = sources_of(known, network=at is None or known.series is not None)
+    sources = telling(sources_of(known, network=at is None or known.series is not None), tell)
     queries = {
         place: Query(zone=place, start_at=now_at, end_at=end_at, now_at=now_at, purpose="forecast") for place in capacities
     }

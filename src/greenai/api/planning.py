@@ -9,7 +9,9 @@ from typing import Any, Unpack
 
 from greenai.api.asking import DEFAULT_SLACK, Asking, Moment, job_of, moment_of, refuse_unknown
 from greenai.config import Settings
-from greenai.engine.foresee import foresee
+from greenai.engine.foresee import foresee, telling
+from greenai.engine.foresight import Tell, tell_nobody
+from greenai.engine.read import Sources
 from greenai.errors import InputError
 from greenai.logic.deciding import decide, decision_document
 from greenai.model.intensity import Query, Reading
@@ -40,9 +42,10 @@ def forecast(
     hours: float | None = None,
     require_live: bool = False,
     series: str | Path | None = None,
+    tell: Tell = tell_nobody,
     settings: Settings | None = None,
 ) -> Reading:
-    """The intensity of a zone from the current slot on.
+    """The intensity of a zone from the current slot on; `tell` hears of long reads.
 
     Raises:
         ProviderError: with `require_live`, when the service gives no usable answer.
@@ -53,7 +56,7 @@ def forecast(
     start_at = floor_to(now_at, SLOT)
     span = timedelta(hours=known.forecast_hours if hours is None else hours)
     query = Query(zone=known.zone, start_at=start_at, end_at=start_at + span, now_at=now_at, purpose="forecast")
-    return foresee(query, sources=sources_of(known), require_live=require_live)
+    return foresee(query, sources=telling(sources_of(known), tell), require_live=require_live)
 
 
 def plan(
@@ -62,6 +65,7 @@ def plan(
     series: str | Path | None = None,
     zone: str | None = None,
     require_live: bool = False,
+    tell: Tell = tell_nobody,
     settings: Settings | None = None,
     **ask: Unpack[Asking],
 ) -> PlanAnswer:
@@ -69,7 +73,7 @@ def plan(
 
     `ask` holds the job's length and limits (see `Asking`); without a limit the
     job may wait 24 h. `at` replays a moment: from the series file, else from what
-    the archive held then.
+    the archive held then. `tell` hears of long reads.
 
     Raises:
         NoFeasibleWindow: the job fits nowhere; the hint says what would fit.
@@ -83,14 +87,14 @@ def plan(
     wall_at = system_clock().now()
     now_at = wall_at if at is None else as_utc(moment_of(at, wall_at), name="at")
     job = job_of((), ask, known, now_at=now_at, job_id="plan", slack=DEFAULT_SLACK)
-    replay = at is not None and known.series is None
-    return answer(job, known, now_at=now_at, require_live=require_live, network=not replay)
+    sources = telling(sources_of(known, network=at is None or known.series is not None), tell)
+    return answer(job, sources, now_at=now_at, require_live=require_live)
 
 
-def answer(job: Job, settings: Settings, *, now_at: datetime, require_live: bool, network: bool = True) -> PlanAnswer:
+def answer(job: Job, sources: Sources, *, now_at: datetime, require_live: bool) -> PlanAnswer:
     """Read the grid and decide about a job, without recording anything."""
     limits = job.constraints
     query = Query(zone=job.zone, start_at=now_at, end_at=limits.deadline_at, now_at=now_at, purpose="forecast")
-    reading = foresee(query, sources=sources_of(settings, network=network), require_live=require_live)
+    reading = foresee(query, sources=sources, require_live=require_live)
     decision = decide(job, reading.series, policy_named(job.policy), now_at)
     return PlanAnswer(job=job, decision=decision, reading=reading)

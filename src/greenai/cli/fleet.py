@@ -58,21 +58,24 @@ def plan_many(session: Session, given: dict[str, Any], asked: dict[str, Any], *,
     """Pack, and show, print or write."""
     from pathlib import Path
 
-    from greenai.api.fleet import plan_jobs
+    from greenai.api import plan_jobs
+    from greenai.cli.bar import progress
     from greenai.errors import NoFeasibleWindow, StoreError
 
     settings = session.settings()
-    answer = plan_jobs(
-        given["jobs"],
-        capacity=given.get("capacity", ()),
-        power_cap_w=given.get("power_cap_w"),
-        carbon_budget_g_per_day=given.get("carbon_budget"),
-        step=given.get("slot"),
-        at=asked["at"],
-        series=asked["series"],
-        require_live=require_live,
-        settings=settings,
-    )
+    with progress(session) as tell:
+        answer = plan_jobs(
+            given["jobs"],
+            capacity=given.get("capacity", ()),
+            power_cap_w=given.get("power_cap_w"),
+            carbon_budget_g_per_day=given.get("carbon_budget"),
+            step=given.get("slot"),
+            at=asked["at"],
+            series=asked["series"],
+            require_live=require_live,
+            tell=tell,
+            settings=settings,
+        )
     if "out" in given:
         import json
 

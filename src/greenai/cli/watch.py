@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from greenai.cli import words
 from greenai.cli.screen import Screen
 from greenai.cli.source import loud_words
-from greenai.engine.progress import Ended, Progress, Replanned, Started, Waiting
+from greenai.engine.progress import Ended, Progress, Read, Replanned, Started, Waiting
 from greenai.model.plan import Decision
 from greenai.ports import Clock
 
@@ -39,6 +39,7 @@ class Watcher:
         self._decision: Decision | None = None
         self._previous: dict[int, Any] = {}
         console = screen.err
+        self._drawn = False
         self.redraws = console.is_terminal and not console.is_dumb_terminal and not screen.quiet
         self.run_id = ""
         self.phase: Phase = "waiting"
@@ -57,6 +58,8 @@ class Watcher:
     def tell(self, progress: Progress) -> None:
         """Hear from the engine."""
         match progress:
+            case Read(what=what, done=done, of=of):
+                self._redraw(f"{what}: {done} of {of}")
             case Waiting():
                 self._wait(progress)
             case Replanned():
@@ -76,13 +79,18 @@ class Watcher:
 
     def draw(self, now_at: datetime) -> None:
         """Redraw the countdown."""
-        if self._decision is not None and self.redraws:
-            line = f"waiting {_countdown(self._decision.start_at - now_at)} {_purpose(self._decision, self._zone)}"
+        if self._decision is not None:
+            self._redraw(f"waiting {_countdown(self._decision.start_at - now_at)} {_purpose(self._decision, self._zone)}")
+
+    def _redraw(self, line: str) -> None:
+        if self.redraws:
+            self._drawn = True
             self._screen.err.file.write(CLEAR_LINE + line[: self._screen.err.width - 1])
             self._screen.err.file.flush()
 
     def _wait(self, progress: Waiting) -> None:
         first = self._decision is None
+        self._clear()
         self._decision, self.run_id = progress.decision, progress.decision.job_id
         loud = loud_words(progress.reading)
         if first and loud:
@@ -94,7 +102,8 @@ class Watcher:
             self._screen.note(f"waiting {left} {_purpose(progress.decision, self._zone)}")
 
     def _clear(self) -> None:
-        if self.redraws and self._decision is not None:
+        if self._drawn:
+            self._drawn = False
             self._screen.err.file.write(CLEAR_LINE)
             self._screen.err.file.flush()
 

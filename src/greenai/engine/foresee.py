@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from greenai.engine.foresight import AUTO, LPR, SERVICE, WITH_SERVICE, WITH_WEATHER
+from greenai.engine.foresight import AUTO, LPR, SERVICE, WITH_SERVICE, WITH_WEATHER, Foresight, Tell
 from greenai.engine.past import Past, measured_past
 from greenai.engine.read import Sources, read_intensity
 from greenai.engine.sky import Sky, read_weather
@@ -25,6 +26,7 @@ from greenai.logic.history import HOUR, History
 from greenai.model.intensity import ChainStep, OwnForecast, Query, Reading
 from greenai.model.series import IntensitySeries
 from greenai.model.units import floor_to
+from greenai.model.weather import WeatherSeries
 
 DAY = timedelta(days=1)
 SLOT = timedelta(minutes=30)
@@ -51,6 +53,11 @@ def foresee(query: Query, *, sources: Sources, require_live: bool = False) -> Re
         if foresight.forecaster == AUTO and reading.step != "live":
             return reading
         return replace(reading, fallback_reason=_and(reading.fallback_reason, f"no forecast of our own: {error}"))
+
+
+def telling(sources: Sources, tell: Tell) -> Sources:
+    """The same sources; `tell` hears of long reads."""
+    return replace(sources, foresight=replace(sources.foresight, tell=tell))
 
 
 def at_hand(zone: str, sources: Sources, now_at: datetime) -> str:
@@ -171,7 +178,7 @@ def _made(history: History, horizon: timedelta, sky: Sky, sources: Sources) -> O
     if foresight.make is not None:
         return Outlook(series=foresight.make(history, horizon), method=foresight.forecaster)
     if sky.series is not None:
-        return outlook_of(forecasting.forecast_with_weather(history, horizon, sky.series))
+        return _weathered(history, horizon, sky.series, foresight)
     if forecasting.method_for(history)[0] != LPR:
         return outlook_of(forecasting.forecast(history, horizon))
     key = ("model", history.like.zone, floor_to(history.end_at, DAY))
@@ -179,6 +186,17 @@ def _made(history: History, horizon: timedelta, sky: Sky, sources: Sources) -> O
     if model is None or model.leads < forecasting.leads_for(history, horizon):
         foresight.kept[key] = model = forecasting.fit(history, horizon)
     return outlook_of(forecasting.forecast_with(model, history, horizon))
+
+
+def _weathered(history: History, horizon: timedelta, weather: WeatherSeries, foresight: Foresight) -> Outlook:
+    """The forecast with weather; the last one where no hour was measured and no weather said since."""
+    known = (history.start_at, history.values_g_per_kwh.tobytes(), weather.source, horizon)
+    kept: tuple[Any, Outlook] | None = foresight.kept.get(("weather", history.like.zone))
+    if kept is not None and kept[0] == known:
+        return kept[1]
+    made = outlook_of(forecasting.forecast_with_weather(history, horizon, weather))
+    foresight.kept["weather", history.like.zone] = (known, made)
+    return made
 
 
 def _weights(history: History, service: IntensitySeries, sources: Sources) -> Weights:

@@ -12,6 +12,14 @@ from greenai.model.intensity import Payload, Request
 from greenai.model.series import IntensitySeries
 from greenai.model.weather import WeatherService
 
+Tell = Callable[[str, int, int], None]
+"""Hears what is being read, how many parts are, and of how many."""
+
+
+def tell_nobody(_what: str, _done: int, _of: int) -> None:
+    """The default listener."""
+
+
 Forecaster = Callable[[History, timedelta], IntensitySeries]
 """`(history, horizon) -> forecast from the last measured slot on`. Entry points: greenai.forecasters."""
 
@@ -30,7 +38,7 @@ class Foresight:
     reach as far as is asked, or a history `file` is given; with `asks` False that
     file is all there is. `make` is the plug-in of any other name. `read_file(payload, zone)` gives the gapless pieces of a
     history file. `kept` is what a process remembers: the past read and the model
-    fitted on it, by day.
+    fitted on it, by day. `tell` hears of long reads.
     """
 
     forecaster: str = SERVICE
@@ -40,3 +48,4 @@ class Foresight:
     read_file: Callable[[Payload, str], Sequence[IntensitySeries]] = lambda _payload, _zone: ()
     weather: WeatherService | None = None
     kept: dict[Hashable, Any] = field(default_factory=dict)
+    tell: Tell = tell_nobody

@@ -209,7 +209,10 @@ def _ask(provider: Provider, query: Query, sources: Sources, *, kept: _Found, ne
 
     The first failure ends the asking.
     """
-    for begin_at, stop_at in _wanted(provider, query, sources, tuple(kept.spans)):
+    wanted = _wanted(provider, query, sources, tuple(kept.spans))
+    for done, (begin_at, stop_at) in enumerate(wanted):
+        if len(wanted) > 1:
+            sources.foresight.tell(f"reading the past of {query.zone} from {provider.name}", done, len(wanted))
         piece = Query(zone=query.zone, start_at=begin_at, end_at=stop_at, now_at=query.now_at, purpose="observed")
         try:
             found = _found_in(provider, piece, fetch_and_keep(piece, provider, sources))

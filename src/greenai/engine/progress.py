@@ -10,6 +10,15 @@ from greenai.model.plan import Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Of a long read so many parts are done: a first forecast rests on a year of the past."""
+
+    what: str
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """The job waits; the engine looks again at `until_at` at the latest."""
 
@@ -45,4 +54,4 @@ class Ended:
     ended_at: datetime
 
 
-Progress = Waiting | Replanned | Started | Ended
+Progress = Read | Waiting | Replanned | Started | Ended

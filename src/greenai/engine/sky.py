@@ -57,9 +57,12 @@ def read_weather(query: Query, sources: Sources) -> Sky:
 
 def _answers(asked: list[_Asked], query: Query, sources: Sources) -> Iterator[Payload]:
     """Each read's answer, the archived one where it is as good as a new one; raises ProviderError, StoreError."""
-    for one in asked:
+    for done, one in enumerate(asked):
         since_at = floor_to(query.now_at, SAME) if one.changes and sources.network else None
-        yield _archived(one, since_at, query, sources) or _fetched(one, query, sources)
+        known = _archived(one, since_at, query, sources)
+        if known is None and not one.changes:
+            sources.foresight.tell(f"reading the weather of {query.zone} from {one.service}", done, len(asked))
+        yield known or _fetched(one, query, sources)
 
 
 def _archived(asked: _Asked, since_at: datetime | None, query: Query, sources: Sources) -> Payload | None:

@@ -263,7 +263,7 @@ def job_row(jobs: Placed, whole: IntensitySeries, ground: Ground, chosen: Chosen
         "zone": ground.zone,
         "policy": chosen.policy,
         "forecaster": ground.forecaster,
-        "duration_h": float((jobs.end - jobs.begin).mean()) * slot_h,
+        "duration_h": round(float((jobs.end - jobs.begin).mean()) * slot_h, 4),
         "slack_h": slack * slot_h,
         "interruptible": False,
         "arrivals": len(waited),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from greenai.cli.bar import progress
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.options import REQUIRE, SERIES, foreseeing
 
@@ -26,7 +27,9 @@ def forecast(session: Session, hours: float | None, series: str | None, require:
     from greenai import api
 
     settings = session.settings(forecast_hours=hours)
-    reading = api.forecast(hours=settings.forecast_hours, require_live=require == "live", series=series, settings=settings)
+    live = require == "live"
+    with progress(session) as tell:
+        reading = api.forecast(hours=settings.forecast_hours, require_live=live, series=series, tell=tell, settings=settings)
     if session.json:
         session.screen.document(forecast_document(reading))
     else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from greenai.cli.bar import progress
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.fleet import packing, plan_many, taken_jobs
 from greenai.cli.options import foreseeing, placing
@@ -63,7 +64,8 @@ def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -
         plan_places(session, chosen, asked, require_live=require == "live")
         return
     settings = session.settings()
-    answer = api.plan(**asked, require_live=require == "live", settings=settings)
+    with progress(session) as tell:
+        answer = api.plan(**asked, require_live=require == "live", tell=tell, settings=settings)
     refuse_miss(answer)
     other = api.other_basis(answer, settings=settings) if beside else None
     fixed = beside_fixed(answer)

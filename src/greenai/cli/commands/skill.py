@@ -37,7 +37,7 @@ made of the same past, against what came.
 @pass_session
 def skill(session: Session, days: float, series: str | None, weather: str | None) -> None:
     """Ask, and show."""
-    from greenai.api.skill import skill as judge
+    from greenai.api import skill as judge
     from greenai.cli.bar import progress
 
     with progress(session) as tell:
