@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from greenai.model.queue import (
     JobEvent,
     Moved,
     Paused,
+    PauseWay,
     Pausing,
     Queued,
     Retimed,
@@ -60,7 +61,7 @@ statuses = {
     Queued: st.just(Queued()),
     Waiting: st.builds(Waiting, windows=windows),
     Running: st.builds(Running, **legs),
-    Pausing: st.builds(Pausing, **legs, asked_at=moments),
+    Pausing: st.builds(Pausing, **legs, asked_at=moments, way=st.sampled_from(get_args(PauseWay))),
     Paused: st.builds(Paused, windows=windows, **frozen),
     Ended: st.builds(Ended, outcome=ends, ended_at=moments, exit_code=st.none() | st.integers(0, 255)),
 }

@@ -10,7 +10,7 @@ from greenai.model.energy import EnergySample, EnergyTrace, MeterInfo
 from greenai.model.evidence import Head, Record, RecordType
 from greenai.model.intensity import Payload, Query, Request
 from greenai.model.plan import Window
-from greenai.model.queue import Entry, JobEvent, RunState, Submission, Task
+from greenai.model.queue import Entry, JobEvent, PauseWay, RunState, Submission, Task
 
 
 class Clock(Protocol):
@@ -233,8 +233,8 @@ class JobExecutor(Protocol):
         """What has become of a run; `handle` is empty if whoever launched it died before it could be saved."""
         ...
 
-    def pause(self, run_id: str, handle: str) -> None:
-        """Ask it to give way, in the way its task says; returns at once."""
+    def pause(self, run_id: str, handle: str, way: PauseWay = "auto") -> None:
+        """Ask it to give way, in the way its task says, or frozen where this `way` is freeze; returns at once."""
         ...
 
     def resume(self, run_id: str, handle: str) -> None:

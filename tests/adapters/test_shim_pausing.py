@@ -107,6 +107,20 @@ def test_an_unaware_program_is_frozen_at_once_though_its_grace_is_long(world):
     assert world.exited().exit_code == 0
 
 
+def test_one_that_knows_is_frozen_all_the_same_where_that_is_asked_for(world):
+    """The daemon found it to cost less this time."""
+    world.launch(world.python(KNOWS.replace("40", "4000"), grace=timedelta(hours=1)))
+    world.says("5\n")
+    world.executor.pause(world.run_id(), "", "freeze")
+    world.frozen()
+    assert not world.file("pause").exists(), "it was not asked"
+    world.executor.pause(world.run_id(), "", "freeze")
+    world.resume()
+    world.says("12\n")
+    world.pause()
+    assert world.exited().exit_code == 75
+
+
 def test_a_program_that_knew_but_does_not_answer_is_frozen_after_its_grace(world):
     world.launch(world.python(DEAF, grace=timedelta(seconds=1)))
     world.says("up")

@@ -13,13 +13,14 @@ from greenai.adapters.ledger import FileLedger
 from greenai.adapters.runs import RunDirectories
 from greenai.adapters.store.archive import SqliteArchive
 from greenai.adapters.store.queue import DurableQueue
-from greenai.api.learning import CACHE_NAME, filled_in, learned_for, pause_cost_for, pauses_seen
+from greenai.api.learning import CACHE_NAME, filled_in, learned_for, pause_cost_for, pauses_seen, way_to_pause
 from greenai.config import Settings, load
 from greenai.errors import InputError
 from greenai.logic.evidencing import evidence_document
 from greenai.model.evidence import sha256_of
 from greenai.model.plan import Window
 from greenai.model.queue import Ended, JobEvent, Moved, Paused, Pausing, Running
+from greenai.wiring_queue import open_queue
 
 COMMAND = ("python", "train.py", "--lr", "0.1")
 MINUTE = timedelta(minutes=1)
@@ -154,13 +155,48 @@ def test_what_is_not_said_is_filled_in(settings):
     assert list(sources) == ["power_w"]
 
 
-@pytest.mark.parametrize(("said", "way"), [("auto", "freeze"), ("checkpoint", "checkpoint")])
-def test_the_way_that_cost_less_is_taken_unless_another_was_said(settings, said, way):
+def test_a_frozen_past_is_charged_and_leaves_the_way_to_be_chosen_then(settings):
     ran(settings, 1)
     froze(settings, 2)
-    found, _ = filled_in(COMMAND, {"duration": "2h", "interruptible": True, "pause_way": said}, settings)
-    assert found["pause_way"] == way
+    found, _ = filled_in(COMMAND, {"duration": "2h", "interruptible": True, "pause_way": "auto"}, settings)
+    assert found["pause_way"] == "auto"
     assert found["resume_cost"] == timedelta(seconds=round(3600 * 20 / found["power_w"]))
+
+
+def waiting_job(settings, **given):
+    (entry,) = open_queue(settings).enqueue([submission(command=COMMAND, **given)], NOON)
+    return entry
+
+
+def test_the_way_to_pause_follows_from_what_was_measured_until_then_and_how_long_it_will_stand(settings):
+    entry = waiting_job(settings, power_w=100.0)
+    assert way_to_pause(entry, MINUTE, settings=settings) == ("auto", "")
+    froze(settings, 1)
+    assert way_to_pause(entry, MINUTE, settings=settings) == ("auto", ""), "it may have learned to save"
+    saved_once(settings)
+    way, why = way_to_pause(entry, 10 * MINUTE, settings=settings)
+    assert (way, why) == ("freeze", "to freeze, which costs 2 min of its run, where saving costs 3 min")
+    assert way_to_pause(entry, 2 * HOUR, settings=settings)[0] == "auto"
+
+
+def test_its_own_pauses_count_before_it_has_ended(settings):
+    froze(settings, 1)
+    entry = waiting_job(settings, power_w=100.0)
+    going = Running(run_id="x", started_at=NOON)
+    asked = Pausing(run_id="x", started_at=NOON, asked_at=NOON + HOUR)
+    steps = enumerate((going, asked, Paused(since_at=NOON + HOUR + 9 * MINUTE)), start=2)
+    events = [JobEvent(job_id=entry.id, version=number, at=NOON + HOUR, change=Moved(status=status)) for number, status in steps]
+    assert all(open_queue(settings).append(events))
+    assert "saving costs 9 min" in way_to_pause(entry, 10 * MINUTE, settings=settings)[1]
+
+
+def test_one_that_holds_a_gpu_is_asked_to_save_and_one_whose_power_is_not_known_too(settings):
+    froze(settings, 1)
+    saved_once(settings)
+    assert way_to_pause(waiting_job(settings, power_w=100.0, demands={"gpus": 1.0}), MINUTE, settings=settings) == ("auto", "")
+    assert way_to_pause(waiting_job(settings), MINUTE, settings=settings) == ("auto", "")
+    ran(settings, 2)
+    assert way_to_pause(waiting_job(settings), MINUTE, settings=settings)[0] == "freeze", "what it draws was learned"
 
 
 def test_submit_needs_no_length_once_there_is_a_past(settings, tmp_path):

@@ -13,7 +13,21 @@ from tests.queue_world import HOUR
 from greenai.engine.daemon import run_ticks
 from greenai.errors import InputError, StoreError
 from greenai.logic.queue_legs import leg_run_id
-from greenai.model.queue import Alive, Ended, Exited, Gone, Held, Paused, Queued, Running, RunState, Task, Unstarted, Waiting
+from greenai.model.queue import (
+    Alive,
+    Ended,
+    Exited,
+    Gone,
+    Held,
+    Paused,
+    PauseWay,
+    Queued,
+    Running,
+    RunState,
+    Task,
+    Unstarted,
+    Waiting,
+)
 from greenai.ports import HoldingExecutor
 from greenai.testing.fakes import FakeDoor
 
@@ -63,7 +77,7 @@ class Cluster:
             return Exited(exit_code=self.exit_codes.get(run_id, 0), ended_at=end_at)
         return Alive(handle=f"job of {run_id}", in_line=not self._has_begun(run_id))
 
-    def pause(self, run_id: str, handle: str) -> None:
+    def pause(self, run_id: str, handle: str, way: PauseWay = "auto") -> None:
         raise AssertionError("nothing here is paused")
 
     def resume(self, run_id: str, handle: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, get_args
 
 from tests.engine.queue_scenario import World, window
 
 from greenai.engine.book import Book
 from greenai.engine.launching import give_way, start_due
 from greenai.errors import GreenaiError, InputError, StoreError
-from greenai.model.queue import Paused, Pausing, Running
+from greenai.model.queue import Entry, Paused, PauseWay, Pausing, Running
 
 CLEAN = [100.0] * 96
 
@@ -25,10 +26,10 @@ def refuse(name: str, error: GreenaiError) -> Callable[[str], None]:
     return before
 
 
-def to_give_way() -> tuple[World, str]:
+def to_give_way(*, freezes: bool = True, **given: Any) -> tuple[World, str]:
     """A job that runs, and whose plan goes on two hours later."""
     world = World(CLEAN)
-    job = world.job(hours=2, behaviour={"freezes": True})
+    job = world.job(hours=2, behaviour={"freezes": freezes}, **given)
     world.tick()
     world.clock.advance(timedelta(minutes=30))
     leg = world.status(job)
@@ -150,3 +151,39 @@ def test_a_leg_that_outlasts_the_forecast_runs_without_a_decision() -> None:
     job = world.job(hours=3, slack_hours=0)
     world.tick()
     assert [(task.job_id, task.decision) for task in world.executor.launched] == [(job, None)]
+
+
+def test_the_way_to_pause_is_chosen_when_it_pauses_by_how_long_it_will_stand_and_is_written_down() -> None:
+    world, job = to_give_way(freezes=False)
+    asked: list[tuple[str, timedelta | None]] = []
+
+    def way(entry: Entry, stands: timedelta | None) -> tuple[PauseWay, str]:
+        asked.append((entry.id, stands))
+        return "freeze", "to freeze, which costs less"
+
+    leg = world.status(job)
+    assert isinstance(leg, Running)
+    go_on_at = leg.windows[0].start_at
+    give_way(book_of(world), world.doors_of("first", way_to_pause=way))
+    assert asked == [(job, go_on_at - world.clock.now())]
+    status = world.status(job)
+    assert isinstance(status, Pausing)
+    assert status.way == "freeze"
+    assert world.reasons(job)[-1].endswith("; to freeze, which costs less")
+    world.tick()
+    assert "frozen where it stands: it keeps its memory" in world.reasons(job), "it would have saved"
+    assert len(asked) == 1
+
+
+def test_a_way_that_was_said_goes_before_and_a_past_that_cannot_be_read_leaves_it_to_the_program() -> None:
+    def way(entry: Entry, stands: timedelta | None) -> tuple[PauseWay, str]:
+        raise StoreError("no ledger")
+
+    for said in get_args(PauseWay):
+        world, job = to_give_way(pause_way=said)
+        give_way(book_of(world), world.doors_of("first", way_to_pause=way))
+        status = world.status(job)
+        assert isinstance(status, Pausing)
+        assert status.way == said
+        assert bool(world.warnings) is (said == "auto")
+        assert all("what pausing it costs is not known: no ledger" in warning for warning in world.warnings)

@@ -12,7 +12,7 @@ from greenai.config import Settings
 from greenai.errors import GreenaiError
 from greenai.logic.learned import degree_of, is_row_of, job_of_entry, kin_of, learned, leg_from_row, leg_of, leg_row, power_source
 from greenai.model.learned import Kin, Learned, PastJob, PastLeg, PauseCost, PauseSeen
-from greenai.model.queue import Entry
+from greenai.model.queue import Entry, PauseWay
 from greenai.ports import JobQueue
 from greenai.wiring_queue import open_digest, open_queue, open_runs, queue_settings
 
@@ -57,6 +57,27 @@ def pause_cost_for(
     return cheaper_way(pauses_seen(command, labels, settings=settings), power_w)
 
 
+def way_to_pause(entry: Entry, stands: timedelta | None, *, settings: Settings | None = None) -> tuple[PauseWay, str]:
+    """How a queued job that may pause in any way is to do it now, by what its kin's pauses cost, and its own so far; and why.
+
+    One that holds a GPU is asked to save if it can: frozen it would keep it.
+
+    Raises:
+        StoreError: the ledger or the queue cannot be read.
+    """
+    from greenai.logic.pause_costs import pauses_of, together, way_now
+
+    job = entry.submission.job
+    if entry.submission.demands.get("gpus"):
+        return "auto", ""
+    own = pauses_of(open_queue(queue_settings(settings)).events(entry.id))
+    seen = together([pauses_seen(job.command, job.labels, settings=settings), own])
+    if not (seen.saves and seen.held_w):
+        return "auto", ""
+    past = learned_for(job.command, job.labels, settings=settings)
+    return way_now(seen, job.power_w or (past.power_w if past else None), stands=stands)
+
+
 def pauses_seen(command: Sequence[str], labels: Labels = None, *, settings: Settings | None = None) -> PauseSeen:
     """What was measured of the pauses of jobs of this kin; raises StoreError."""
     from greenai.logic.pause_costs import pauses_of, together
@@ -73,7 +94,7 @@ def filled_in(command: Sequence[str], ask: Mapping[str, Any], settings: Settings
     """What is asked of a job, with what the past tells where nothing was said; and what each such value rests on, by its name.
 
     Filled in are `duration`, `power_w` and, for a job that may be interrupted,
-    `resume_cost`; and `pause_way` where freezing was measured to cost less.
+    `resume_cost`. In which way it pauses is chosen when it pauses (`way_to_pause`).
 
     Raises:
         StoreError: the ledger or the queue cannot be read.
@@ -100,9 +121,6 @@ def _fill_in_pauses(command: Sequence[str], found: dict[str, Any], sources: dict
         return
     found["resume_cost"] = timedelta(seconds=round(cost.cost.total_seconds()))
     sources["resume_cost"] = cost.source
-    # A program that saves may be deaf once: auto then freezes it, where "checkpoint" would end it.
-    if cost.way == "freeze" and found.get("pause_way", "auto") == "auto":
-        found["pause_way"] = "freeze"
 
 
 def past_legs(kin: Kin, settings: Settings) -> tuple[PastLeg, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from greenai.api.asking import Span, span_of
 from greenai.config import Settings
@@ -10,7 +12,7 @@ from greenai.engine.daemon import run_ticks
 from greenai.engine.doors import QueueDoors
 from greenai.engine.tick import Memory, tick
 from greenai.errors import InputError
-from greenai.model.queue import Entry, Held
+from greenai.model.queue import Entry, Held, PauseWay
 from greenai.ports import Clock
 from greenai.wiring_queue import open_queue_doors, queue_settings, read_holder
 
@@ -22,9 +24,21 @@ def _nobody(_warning: str) -> None:
     """The default listener."""
 
 
+def _doors(settings: Settings | None, *, role: str, warn: Warn, clock: Clock | None = None) -> QueueDoors:
+    """The doors of a tick, with what the past tells of pauses: that is read when a job is to pause."""
+    known = queue_settings(settings)
+
+    def way(entry: Entry, stands: timedelta | None) -> tuple[PauseWay, str]:
+        from greenai.api.learning import way_to_pause
+
+        return way_to_pause(entry, stands, settings=known)
+
+    return replace(open_queue_doors(known, role=role, clock=clock, warn=warn), way_to_pause=way)
+
+
 def tick_once(*, settings: Settings | None = None, warn: Warn = _nobody) -> bool:
     """Do what is due now, unless somebody else runs the queue: False then. Raises StoreError."""
-    doors = open_queue_doors(queue_settings(settings), role="tick", warn=warn)
+    doors = _doors(settings, role="tick", warn=warn)
     try:
         return tick(doors.clock.now(), doors, Memory()).is_mine
     finally:
@@ -47,7 +61,7 @@ def serve(
         InputError: another daemon runs this queue.
         StoreError: the queue cannot be read.
     """
-    doors = open_queue_doors(queue_settings(settings), role="daemon", clock=clock, warn=warn)
+    doors = _doors(settings, role="daemon", clock=clock, warn=warn)
     role, who = read_holder(doors.queue.holder(doors.clock.now()) or "")
     if role == "daemon":
         raise InputError(
@@ -77,7 +91,7 @@ def wait(
     if not job_ids:
         raise InputError("wait for which job?", hint="greenai jobs list shows them")
     span = None if timeout is None else span_of(timeout)
-    doors = open_queue_doors(queue_settings(settings), role="wait", clock=clock, warn=warn)
+    doors = _doors(settings, role="wait", clock=clock, warn=warn)
     end_at = None if span is None else doors.clock.now() + span
     watch = _Watch(doors, [str(job_id) for job_id in job_ids], tell)
     run_ticks(doors, Memory(), stop=lambda: watch.are_over() or (end_at is not None and doors.clock.now() >= end_at))

@@ -10,6 +10,7 @@ from greenai.engine.progress import Progress
 from greenai.engine.read import Sources
 from greenai.logic.deciding import Policy
 from greenai.logic.queue_room import Capacity
+from greenai.model.queue import Entry, PauseWay
 from greenai.ports import Clock, Executor, JobExecutor, JobQueue, Ledger, Metering, RunStore
 
 __all__ = ["Capacity", "Doors", "QueueDoors", "Write", "tell_nobody"]
@@ -44,7 +45,9 @@ class QueueDoors:
 
     `policy` finds a policy by its name. `rest` lets a span pass by whatever the
     wall clock does: a loop that waited for a moment would sleep on when the clock
-    is set back. `warn` is told of trouble that the tick survives.
+    is set back. `way_to_pause` says how a job that may pause in any way is to do it
+    when it is to stand for a while (None: nobody knows how long), and why, in words.
+    `warn` is told of trouble that the tick survives.
     """
 
     clock: Clock
@@ -56,4 +59,5 @@ class QueueDoors:
     new_run_id: Callable[[datetime], str]
     holder: str
     rest: Callable[[timedelta], None]
+    way_to_pause: Callable[[Entry, timedelta | None], tuple[PauseWay, str]] = field(default=lambda _entry, _stands: ("auto", ""))
     warn: Callable[[str], None] = field(default=lambda _: None)

@@ -18,6 +18,7 @@ from greenai.model.queue import (
     Exited,
     Gone,
     Paused,
+    PauseWay,
     Pausing,
     Queued,
     Retimed,
@@ -25,7 +26,6 @@ from greenai.model.queue import (
     Unstarted,
     Waiting,
 )
-from greenai.ports import JobExecutor
 
 TELLING_STEP = 0.01
 """Progress is written down when it has moved by this share: each event stays for ever."""
@@ -74,7 +74,7 @@ def _look(book: Book, doors: QueueDoors, entry: Entry) -> bool:
         state = executor.look(status.run_id, status.handle)
         if isinstance(state, Alive):
             leg = _alive(book, entry, status, state)
-            _obey(executor, book, book[entry.id], leg, frozen=state.frozen)
+            _obey(book, doors, book[entry.id], leg, frozen=state.frozen)
         else:
             _take_note(book, entry, status, state)
     except GreenaiError as error:
@@ -161,30 +161,47 @@ def _rounded(span: timedelta) -> timedelta:
     return max(timedelta(seconds=1), timedelta(seconds=round(span.total_seconds())))
 
 
-def _obey(executor: JobExecutor, book: Book, entry: Entry, leg: Leg, *, frozen: bool) -> None:
+def _obey(book: Book, doors: QueueDoors, entry: Entry, leg: Leg, *, frozen: bool) -> None:
     """What the user or the plan asks of a job that is alive; asked again at each tick until it has come true."""
+    executor = doors.executors[entry.submission.executor]
     if entry.wish == "cancel":
         executor.stop(leg.run_id, leg.handle)
     elif isinstance(leg, Pausing):
-        executor.pause(leg.run_id, leg.handle)
+        executor.pause(leg.run_id, leg.handle, leg.way)
     elif isinstance(leg, Running) and entry.wish == "pause":
-        ask_to_pause(book, entry, leg, "asked to pause by the user")
-        executor.pause(leg.run_id, leg.handle)
+        way = ask_to_pause(book, doors, entry, leg, reason="asked to pause by the user")
+        executor.pause(leg.run_id, leg.handle, way)
     elif isinstance(leg, Running) and frozen:
         # Written down as going on, and then nobody came to thaw it.
         executor.resume(leg.run_id, leg.handle)
 
 
-def ask_to_pause(book: Book, entry: Entry, status: Running, reason: str) -> None:
-    """Write down that a job is asked to give way."""
+def ask_to_pause(
+    book: Book, doors: QueueDoors, entry: Entry, status: Running, *, reason: str, stands: timedelta | None = None
+) -> PauseWay:
+    """Write down that a job is asked to give way, and in which way, by what is known now; `stands`: for how long."""
+    way, why = _way_to_pause(doors, entry, stands)
     asked = Pausing(
         run_id=status.run_id,
         started_at=status.started_at,
         asked_at=book.now_at,
         windows=status.windows,
         handle=status.handle,
+        way=way,
     )
-    book.move(entry.id, asked, reason)
+    book.move(entry.id, asked, f"{reason}; {why}" if why else reason)
+    return way
+
+
+def _way_to_pause(doors: QueueDoors, entry: Entry, stands: timedelta | None) -> tuple[PauseWay, str]:
+    """As was said at its submission; where nothing was, as costs less by what was measured so far."""
+    if entry.submission.pause_way != "auto":
+        return entry.submission.pause_way, ""
+    try:
+        return doors.way_to_pause(entry, stands)
+    except GreenaiError as error:
+        doors.warn(f"job {entry.id}: what pausing it costs is not known: {error}")
+        return "auto", ""
 
 
 def _exited(book: Book, entry: Entry, state: Exited) -> None:

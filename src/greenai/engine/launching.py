@@ -37,7 +37,7 @@ def give_way(book: Book, doors: QueueDoors) -> None:
             reason = f"asked to pause until {when(status.windows[0].start_at)}"
             # The windows of a pausing job are those from its leg on: the first is the one it leaves.
             leaving = replace(status, windows=(Window(start_at=status.started_at, end_at=_after(status, book)), *status.windows))
-            ask_to_pause(book, entry, leaving, reason)
+            ask_to_pause(book, doors, entry, leaving, reason=reason, stands=status.windows[0].start_at - book.now_at)
     asked = [entry.id for entry in book if isinstance(entry.status, Pausing) and entry.status.asked_at == book.now_at]
     refused = book.write()
     for job_id in asked:
@@ -61,7 +61,7 @@ def _pause(doors: QueueDoors, entry: Entry, status: Pausing) -> None:
     if executor is None:
         return
     try:
-        executor.pause(status.run_id, status.handle)
+        executor.pause(status.run_id, status.handle, status.way)
     except GreenaiError as error:
         doors.warn(f"job {entry.id} could not be asked to pause yet: {error}")
 

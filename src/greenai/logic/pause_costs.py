@@ -22,7 +22,7 @@ from greenai.logic.wording import span_words
 from greenai.model.energy import EnergyTrace
 from greenai.model.learned import PauseCost, PauseSeen
 from greenai.model.plan import Window, total_of
-from greenai.model.queue import Entry, JobEvent, Paused, Pausing, Running, after
+from greenai.model.queue import Entry, JobEvent, Paused, PauseWay, Pausing, Running, after
 
 USUAL_PAUSE = timedelta(hours=1)
 """How long a frozen job is taken to stand where no pause was seen."""
@@ -121,6 +121,26 @@ def cheaper_way(seen: PauseSeen, power_w: float | None) -> PauseCost | None:
     return min(ways, key=lambda cost: cost.cost, default=None)
 
 
+def way_now(seen: PauseSeen, power_w: float | None, *, stands: timedelta | None) -> tuple[PauseWay, str]:
+    """How a job that may pause in any way is to do it now, and why, in words: frozen only where that costs less.
+
+    Nothing is said, and it is asked to save if it can, unless both ways were
+    measured: a program that was frozen so far may have learned to save.
+
+    Args:
+        seen: what was seen of the pauses of jobs of this kin, this one's own among them.
+        power_w: what the job draws while it runs.
+        stands: how long it is going to stand; None where nobody knows: then as long as others did.
+    """
+    save, freeze = _checkpoint(seen), _freeze(seen, power_w, stands)
+    if save is None or freeze is None:
+        return "auto", ""
+    saving, freezing = span_words(save.cost), span_words(freeze.cost)
+    if freeze.cost < save.cost:
+        return "freeze", f"to freeze, which costs {freezing} of its run, where saving costs {saving}"
+    return "auto", f"to save if it can, which costs {saving} of its run, where freezing costs {freezing}"
+
+
 def _checkpoint(seen: PauseSeen) -> PauseCost | None:
     """The time to save and the time back; where no leg said its progress, the time to save alone, and it is said."""
     if not seen.saves:
@@ -131,10 +151,10 @@ def _checkpoint(seen: PauseSeen) -> PauseCost | None:
     return PauseCost(way="checkpoint", cost=save + (back or timedelta(0)), source=source)
 
 
-def _freeze(seen: PauseSeen, power_w: float | None) -> PauseCost | None:
+def _freeze(seen: PauseSeen, power_w: float | None, stands: timedelta | None = None) -> PauseCost | None:
     if not seen.held_w or not power_w:
         return None
-    stands = _middle(seen.pauses) if seen.pauses else USUAL_PAUSE
+    stands = stands or (_middle(seen.pauses) if seen.pauses else USUAL_PAUSE)
     drawn_w = median(seen.held_w)
     drawn = f"{drawn_w:.0f} W while frozen for {span_words(stands)}, {power_w:.0f} W while it runs"
     source = f"{drawn}: median of {_pauses(len(seen.held_w))}"

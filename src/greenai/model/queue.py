@@ -61,13 +61,14 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pausing:
-    """Asked to give way, and not yet seen to have done so: it still takes its room."""
+    """Asked to give way, in a way chosen then, and not yet seen to have done so: it still takes its room."""
 
     run_id: str
     started_at: datetime
     asked_at: datetime
     windows: tuple[Window, ...] = ()
     handle: str = ""
+    way: PauseWay = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,7 @@ def status_document(status: Status) -> Document:
         case Running():
             return {**named, **_leg(status)}
         case Pausing():
-            return {**named, **_leg(status), "asked_at": iso_utc(status.asked_at)}
+            return {**named, **_leg(status), "asked_at": iso_utc(status.asked_at), "way": status.way}
         case Paused():
             return {**named, **_paused(status)}
         case Ended():
@@ -164,7 +164,9 @@ _PARSERS: Mapping[str, Callable[[Mapping[str, Any]], Status]] = MappingProxyType
         "queued": lambda _: Queued(),
         "waiting": lambda document: Waiting(windows=_windows(document["windows"])),
         "running": lambda document: Running(**_leg_from(document)),
-        "pausing": lambda document: Pausing(**_leg_from(document), asked_at=parse_iso_utc(document["asked_at"])),
+        "pausing": lambda document: Pausing(
+            **_leg_from(document), asked_at=parse_iso_utc(document["asked_at"]), way=document.get("way", "auto")
+        ),
         "paused": _paused_from,
         "ended": lambda document: Ended(
             outcome=document["outcome"], ended_at=parse_iso_utc(document["ended_at"]), exit_code=document["exit_code"]

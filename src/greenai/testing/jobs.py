@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from greenai.model.queue import PAUSED_EXIT_CODE, Alive, Exited, Gone, RunState, Task, Unstarted
+from greenai.model.queue import PAUSED_EXIT_CODE, Alive, Exited, Gone, PauseWay, RunState, Task, Unstarted
 from greenai.testing.clock import VirtualClock
 
 HOUR = timedelta(hours=1)
@@ -88,13 +88,13 @@ class FakeJobExecutor:
         self.after_call("look")
         return state
 
-    def pause(self, run_id: str, handle: str) -> None:
+    def pause(self, run_id: str, handle: str, way: PauseWay = "auto") -> None:
         """Ask it to give way."""
         self.before_call("pause")
         run = self._runs[run_id]
         if isinstance(self._state(run), Alive) and not run.frozen and not self._behaviour(run).deaf:
             self._stop_work(run)
-            if self._behaviour(run).freezes:
+            if way == "freeze" or self._behaviour(run).freezes:
                 run.frozen = True
             else:
                 run.state = Exited(exit_code=PAUSED_EXIT_CODE, ended_at=self._clock.now())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.evidence_world import START, meter, trace
 from tests.queue_world import HOUR, NOON, next_events, submission
 
-from greenai.logic.pause_costs import USUAL_PAUSE, cheaper_way, held_w, pauses_of, together
+from greenai.logic.pause_costs import USUAL_PAUSE, cheaper_way, held_w, pauses_of, together, way_now
 from greenai.model.energy import EnergyTrace
 from greenai.model.learned import PauseSeen
 from greenai.model.plan import Window
@@ -170,3 +170,45 @@ def test_the_cheaper_way_is_the_cheaper(drawn_w, power_w, save_s, pause_s):
     found = cheaper_way(seen, power_w)
     assert found is not None
     assert found.cost.total_seconds() == pytest.approx(min(save_s, pause_s * drawn_w / power_w), abs=1e-5)
+
+
+# The way now
+
+BOTH = PauseSeen(saves=spans(2), returns=spans(4), held_w=(20.0,), pauses=spans(60))
+"""Six minutes to save and be back; frozen a fifth of how long it stands."""
+
+
+@pytest.mark.parametrize(
+    ("stands", "way", "why"),
+    [
+        (10 * MINUTE, "freeze", "to freeze, which costs 2 min of its run, where saving costs 6 min"),
+        (30 * MINUTE, "auto", "to save if it can, which costs 6 min of its run, where freezing costs 6 min"),
+        (2 * HOUR, "auto", "to save if it can, which costs 6 min of its run, where freezing costs 24 min"),
+        (None, "auto", "to save if it can, which costs 6 min of its run, where freezing costs 12 min"),
+    ],
+)
+def test_how_long_it_will_stand_decides(stands, way, why):
+    assert way_now(BOTH, 100.0, stands=stands) == (way, why)
+
+
+@pytest.mark.parametrize(
+    ("seen", "power_w"),
+    [
+        (PauseSeen(), 100.0),
+        (PauseSeen(held_w=(20.0,)), 100.0),
+        (PauseSeen(saves=spans(2)), 100.0),
+        (BOTH, None),
+    ],
+)
+def test_where_not_both_were_measured_the_program_is_asked(seen, power_w):
+    """One that was always frozen, for it knew nothing of pausing, may have learned it."""
+    assert way_now(seen, power_w, stands=MINUTE) == ("auto", "")
+
+
+@given(st.floats(0, 1e3), st.floats(1, 1e3), st.integers(1, 600), st.integers(1, 600))
+def test_the_way_is_that_of_the_smaller_cost(drawn_w, power_w, save_s, stands_s):
+    seen = PauseSeen(saves=(timedelta(seconds=save_s),), held_w=(drawn_w,))
+    way, _ = way_now(seen, power_w, stands=timedelta(seconds=stands_s))
+    freezing_s = stands_s * drawn_w / power_w
+    if abs(freezing_s - save_s) > 1e-5:
+        assert (way == "freeze") is (freezing_s < save_s)

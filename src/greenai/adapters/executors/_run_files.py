@@ -3,7 +3,7 @@
 task.json      the leg to run; private, its environment may hold secrets
 shim.lock      held by the shim as long as it lives, by flock: the proof of life
 begun.json     made once, before the command starts: this run must never be started again
-request        what the daemon asks: pause, resume or stop
+request        what the daemon asks: pause (as the task says), freeze, resume or stop
 pause          the request as the program sees it (GREENAI_PAUSE_FILE); pause.heard: it knows of it;
                pause.paused: it has saved and leaves
 frozen         there while the command stands still

@@ -39,7 +39,7 @@ WAKE = signal.SIGRTMIN
 KILL_AFTER_S = 5.0
 """From TERM to KILL, for a child that did not save in its grace."""
 
-Asked = Literal["", "pause", "resume", "leave", "stop", "pass on", "stand by"]
+Asked = Literal["", "pause", "freeze", "resume", "leave", "stop", "pass on", "stand by"]
 
 ASKED_BY_SIGNAL: Mapping[int, Asked] = {
     signal.SIGUSR1: "pause",
@@ -212,8 +212,8 @@ class PausableExecutor:
 
     def _answer(self, child: subprocess.Popen[bytes], number: int) -> None:
         asked = self._taken() or self._meanings.get(number, "")
-        if asked == "pause":
-            self._pause(child)
+        if asked in {"pause", "freeze"}:
+            self._pause(child, "freeze" if asked == "freeze" else self._way)
         elif asked == "leave":
             self._leave(child)
         elif asked == "resume":
@@ -233,16 +233,16 @@ class PausableExecutor:
             text = self._files.take("request")
         except StoreError:
             return ""
-        return text if text in {"pause", "resume", "stop"} else ""  # type: ignore[return-value]  # just compared
+        return text if text in {"pause", "freeze", "resume", "stop"} else ""  # type: ignore[return-value]  # just compared
 
-    def _pause(self, child: subprocess.Popen[bytes]) -> None:
+    def _pause(self, child: subprocess.Popen[bytes], way: PauseWay) -> None:
         """Ask the program if it knows of pausing, or was said to; else freeze it."""
         if self._state != "runs" or self._frozen_at is not None:
             return
-        if self._way == "freeze" or (self._way == "auto" and not self._files.has("pause.heard")) or not self._request():
+        if way == "freeze" or (way == "auto" and not self._files.has("pause.heard")) or not self._request():
             self._freeze(child)
         else:
-            self._late_freezes = self._way == "auto"
+            self._late_freezes = way == "auto"
 
     def _leave(self, child: subprocess.Popen[bytes]) -> None:
         """Whoever runs us wants the end: a frozen command is of no use then, a saved one is."""

@@ -22,7 +22,7 @@ from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.executors.local import check_command
 from greenai.adapters.executors.pausable import KILL_AFTER_S, WAKE
 from greenai.errors import InputError, StoreError
-from greenai.model.queue import Alive, Gone, RunState, Task, Unstarted
+from greenai.model.queue import Alive, Gone, PauseWay, RunState, Task, Unstarted
 
 TRY_AGAIN_AFTER_S = 30.0
 """A shim that could not start its command (a full disk) is not tried again at once."""
@@ -123,9 +123,9 @@ class ShimExecutor:
         """
         self._shims = {run_id: pid for run_id, pid in self._shims.items() if _is_child(pid)}
 
-    def pause(self, run_id: str, handle: str) -> None:
-        """Ask a run to give way."""
-        self._ask(run_id, "pause")
+    def pause(self, run_id: str, handle: str, way: PauseWay = "auto") -> None:
+        """Ask a run to give way: as its task says, or frozen."""
+        self._ask(run_id, "freeze" if way == "freeze" else "pause")
 
     def resume(self, run_id: str, handle: str) -> None:
         """Let a frozen run go on, or take a request to pause back."""
@@ -161,7 +161,7 @@ def _is_child(pid: int) -> bool:
 def _ask_orphans(files: RunFiles, run_id: str, request: str) -> None:
     """What outlived its shim can be ended or thawed; nobody would see it stand still, so it is not frozen."""
     orphans = processes_with(pause.RUN_ID, run_id)
-    if request == "pause" or not orphans:
+    if request in {"pause", "freeze"} or not orphans:
         return
     numbers = [signal.SIGCONT]
     if request == "stop":

@@ -25,7 +25,7 @@ from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.executors.local import check_command
 from greenai.adapters.executors.slurm_commands import TAG, Slurm, SlurmJob, stamp
 from greenai.errors import InputError, StoreError
-from greenai.model.queue import Alive, Gone, RunState, Task, Unstarted
+from greenai.model.queue import Alive, Gone, PauseWay, RunState, Task, Unstarted
 
 SETTLED_AFTER = timedelta(seconds=15)
 """A file that a node wrote may be seen here only after a while (NFS: acregmax, and dentries that were not there)."""
@@ -184,7 +184,7 @@ class SlurmExecutor:
         began = "and left no exit code" if files.begun() is not None else "before the command began"
         return Gone(reason=f"Slurm's job {number} {how} {began}")
 
-    def pause(self, run_id: str, handle: str) -> None:
+    def pause(self, run_id: str, handle: str, way: PauseWay = "auto") -> None:
         """Ask it to give way: one in line is kept back, one that runs is asked by signal; where it is to be frozen, suspended."""
         job, files = self._find(run_id, fresh=True), RunFiles(self._home, run_id)
         if job is None:
@@ -192,8 +192,9 @@ class SlurmExecutor:
         if job.is_in_line:
             self._slurm.hold(job.job_id)
         elif job.state == "RUNNING" and not files.has("pause"):
-            self._ask(files, job, "pause", "USR1")
-            if files.task().pause_way == "freeze" and self._is_frozen(files):
+            freezes = "freeze" in {way, files.task().pause_way}
+            self._ask(files, job, "freeze" if freezes else "pause", "USR1")
+            if freezes and self._is_frozen(files):
                 # The program stands still by then and that is written down; suspending gives its cores to others.
                 self._slurm.suspend(job.job_id)
 
