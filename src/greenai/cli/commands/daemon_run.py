@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from greenai.cli.blas import one_thread
 from greenai.cli.command import Command, Session, pass_session
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @pass_session
 def run(session: Session) -> int:
     """Run the queue in the foreground, one line for each thing that happens; with --json one document a line."""
+    one_thread()
     from greenai import api
     from greenai.cli.exits import SIGNAL_BASE
     from greenai.cli.watch import Stopped

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from greenai.cli.bar import progress
+from greenai.cli.blas import one_thread
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.options import REQUIRE, SERIES, foreseeing
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @pass_session
 def forecast(session: Session, hours: float | None, series: str | None, require: str | None) -> None:
     """The next hours of the grid, drawn."""
+    one_thread()
     from greenai import api
 
     settings = session.settings(forecast_hours=hours)

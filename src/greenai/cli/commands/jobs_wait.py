@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from greenai.cli.blas import one_thread
 from greenai.cli.command import Command, Session, pass_session
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def wait(session: Session, jobs: tuple[str, ...], *, timeout: str | None) -> int
     exit code of one that failed; 1 for a job that was cancelled, lost or is held.
     124 when the time is up.
     """
+    one_thread()
     from greenai import api
     from greenai.cli.exits import exit_code_of_jobs
 

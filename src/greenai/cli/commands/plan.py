@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from greenai.cli.bar import progress
+from greenai.cli.blas import one_thread
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.fleet import packing, plan_many, taken_jobs
 from greenai.cli.options import foreseeing, placing
@@ -45,6 +46,7 @@ one. With --jobs many are planned together.
 @pass_session
 def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -> None:
     """Plan one job, its place, or many jobs, and show it."""
+    one_thread()
     many = taken_jobs(asked)
     if many is not None:
         plan_many(session, many, asked, require_live=require == "live")

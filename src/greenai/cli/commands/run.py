@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from greenai.cli.blas import one_thread
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.exits import PAUSED
 from greenai.cli.learning import DATA_NAMES, MODE, TREATMENT_NAMES, data, run_training, taken, treatment
@@ -63,6 +64,8 @@ def run(session: Session, /, command: tuple[str, ...], *, dry_run: bool, json_to
     """
     mode = asked.pop("mode")
     _refuse(command, mode, dry_run=dry_run)
+    if not mode:
+        one_thread()
     settings = placed(session, asked)
     asked["labels"] = _labels(asked.pop("labels"))
     learning = taken(asked, DATA_NAMES + TREATMENT_NAMES)
