@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 
 from greenai.errors import InputError, NoFeasibleWindow
@@ -193,13 +194,21 @@ def _joint_placement(entry: Entry, joint: Joint, series: IntensitySeries | None,
 
 
 def _together_reason(entry: Entry, windows: Sequence[Window], series: IntensitySeries | None, now_at: datetime) -> str:
-    """With the intensities planned and of a run that started now, where the forecast reaches as far."""
-    words = "planned together with the other jobs"
     at_once = Window(start_at=now_at, end_at=now_at + left_at(entry, now_at))
-    if series is None or not series.covers(now_at, max(at_once.end_at, windows[-1].end_at)):
+    return _together_words(tuple(windows), series, at_once)
+
+
+@lru_cache(maxsize=4096)
+def _together_words(windows: tuple[Window, ...], series: IntensitySeries | None, at_once: Window) -> str:
+    """With the intensities planned and of a run that started now, where the forecast reaches as far.
+
+    Of ten thousand jobs many share their windows, and so their words.
+    """
+    words = "planned together with the other jobs"
+    if series is None or not series.covers(at_once.start_at, max(at_once.end_at, windows[-1].end_at)):
         return words
     now, then = (_mean_g_per_kwh(series, each) for each in ((at_once,), windows))
-    if windows[0].start_at <= now_at and len(windows) == 1:
+    if windows[0].start_at <= at_once.start_at and len(windows) == 1:
         return f"{words}: {g_per_kwh(then)} now"
     return f"{words}: {g_per_kwh(then)} then, {g_per_kwh(now, unit=False)} now"
 
