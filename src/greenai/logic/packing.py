@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from greenai.logic.packing_conflict import conflict_of
 from greenai.logic.packing_cut import Filling
 from greenai.logic.packing_grid import EPSILON, BoolArray, Capacity, Grid, IntArray, Limits, grid_of
-from greenai.logic.packing_placing import Placing
+from greenai.logic.packing_placing import Effort, Placing
 from greenai.model.fleet import Allotment, FleetJob, Held, Packing
 from greenai.model.plan import Window
 from greenai.model.series import FloatArray, IntensitySeries
@@ -88,7 +88,7 @@ def _hopeless(grid: Grid) -> BoolArray:
     """Jobs that do not fit even alone, shape (n,)."""
     tight = (grid.demands.max(axis=0, initial=0.0)[:, None, None] > grid.capacity).any()
     if tight or not grid.allowed.all():
-        placing = Placing(grid, np.array([], np.int64))
+        placing = Placing(grid, np.array([], np.int64), Effort())
         return np.array([not placing.alone(job) for job in range(len(grid.length))], bool)
     hopeless: BoolArray = grid.end - grid.first < grid.length
     return hopeless
@@ -96,19 +96,19 @@ def _hopeless(grid: Grid) -> BoolArray:
 
 def _admitted(grid: Grid, members: IntArray) -> BoolArray:
     """Who is in which cell, shape (P * T, n); where not all fit, those of higher priority are let in first."""
-    runs = _packed(grid, members)
+    runs = _packed(grid, members, Effort())
     ranks = np.unique(grid.rank[members])[::-1]
     if len(ranks) < 2 or not _short(grid, runs, members).size:
         return runs
-    let_in = members[:0]
+    let_in, effort = members[:0], Effort()
     for rank in ranks.tolist():
         comers = members[grid.rank[members] == rank]
-        runs = _packed(grid, np.union1d(let_in, comers))
+        runs = _packed(grid, np.union1d(let_in, comers), effort)
         while comers.size and (short := _short(grid, runs, np.union1d(let_in, comers))).size:
             # Whoever of higher rank was pushed out comes back in, for as many of this rank.
             comers = np.setdiff1d(comers, short)
             comers = comers[: max(0, len(comers) - len(np.intersect1d(short, let_in)))]
-            runs = _packed(grid, np.union1d(let_in, comers))
+            runs = _packed(grid, np.union1d(let_in, comers), effort)
         let_in = np.union1d(let_in, comers)
     return runs
 
@@ -119,22 +119,22 @@ def _short(grid: Grid, runs: BoolArray, members: IntArray) -> IntArray:
     return short
 
 
-def _packed(grid: Grid, members: IntArray) -> BoolArray:
+def _packed(grid: Grid, members: IntArray, effort: Effort) -> BoolArray:
     """The better of: all placed together, or those in one piece first and the others around them."""
     cuttable = grid.cuttable[members]
     exact = grid.uniform and not grid.budgeted
     if exact and cuttable.all():
         return _filled(grid, members, np.zeros((grid.rates.size, len(grid.length)), bool))
-    runs = _placed(grid, members, refill=members[cuttable] if exact else None)
+    runs = _placed(grid, members, effort, refill=members[cuttable] if exact else None)
     if exact and cuttable.any() and _short(grid, runs, members).size:
-        other = _placed(grid, members[~cuttable], refill=members[cuttable])
+        other = _placed(grid, members[~cuttable], effort, refill=members[cuttable])
         return min(runs, other, key=lambda one: len(_short(grid, one, members)))
     return runs
 
 
-def _placed(grid: Grid, members: IntArray, refill: IntArray | None) -> BoolArray:
+def _placed(grid: Grid, members: IntArray, effort: Effort, *, refill: IntArray | None) -> BoolArray:
     """Jobs placed together; those to `refill` are then taken out again and packed exactly around the others."""
-    placing = Placing(grid, members)
+    placing = Placing(grid, members, effort)
     placing.run()
     runs = placing.state.runs()
     if refill is None or not refill.size:

@@ -15,7 +15,7 @@ from greenai.logic.packing_cut import Filling
 from greenai.logic.packing_grid import EPSILON, Grid, IntArray
 from greenai.model.series import FloatArray
 
-MOST_SPANS = 2_000_000
+MOST_SPANS = 500_000
 """Above this many begins x ends x jobs a proof is not looked for in all spans, only in those of the unmet jobs."""
 
 NOBODY = np.array([], np.int64)

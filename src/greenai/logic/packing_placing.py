@@ -4,18 +4,20 @@ Deciding whether jobs in one piece (or with different demands) fit is
 NP-complete, choosing the cleanest schedule NP-hard. So: prices tell each job
 what a crowded cell costs others (`packing_prices`); jobs take their cheapest
 free choice by rate plus price, the longest first; a job without one
-ejects the fewest others, which are placed again; if some stay out, the most
-urgent first and at last a bounded search with backtracking are tried. Then jobs
-move: alone to cheaper free cells, or by pushing others aside where all of them
+ejects the fewest others, which are placed again; if some stay out, and it is not
+proved that some must, the most urgent first and at last a bounded search with
+backtracking are tried. Then jobs move: alone to cheaper free cells, or by pushing others aside where all of them
 together come out cheaper.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from greenai.logic.packing_conflict import conflict_of
 from greenai.logic.packing_grid import EPSILON, Grid, IntArray
 from greenai.logic.packing_prices import prices_of
 from greenai.logic.packing_state import TIE, State
@@ -33,11 +35,18 @@ SHARES = (1.0, 0.6, 0.3, 0.0)
 """Shares of the prices tried, the best kept, where the jobs are few."""
 
 
+@dataclass(slots=True)
+class Effort:
+    """How many tries a search may still make, in all placings that share it."""
+
+    nodes: int = field(default_factory=lambda: SEARCH_NODES)
+
+
 class Placing:
     """Jobs `members` being placed; `state.runs` says where, whoever is not `state.placed` is out."""
 
-    def __init__(self, grid: Grid, members: IntArray) -> None:
-        self.grid, self.members = grid, members.tolist()
+    def __init__(self, grid: Grid, members: IntArray, effort: Effort) -> None:
+        self.grid, self.members, self.effort = grid, members.tolist(), effort
         self.state = State(grid)
         self.slack = grid.end - grid.first - grid.length
         # When something last left each slot, and when each job last looked for room: it need not look twice in vain.
@@ -50,11 +59,12 @@ class Placing:
         prices = prices_of(self.grid, np.array(self.members, np.int64))
         # Long runs first: what is left between them suits short ones, not the other way round.
         order = sorted(self.members, key=lambda job: (-self.grid.rank[job], -self.grid.length[job], self.slack[job]))
-        shares = SHARES if len(self.members) <= FEW else SHARES[:1]
-        tries = [self._attempt(order, share * prices, prices) for share in shares]
-        if len(tries) > 1:
+        tries = [self._attempt(order, SHARES[0] * prices, prices)]
+        too_many = self._too_many()
+        if len(self.members) <= FEW:
+            tries += [self._attempt(order, share * prices, prices) for share in (SHARES[-1:] if too_many else SHARES[1:])]
             self.state.restore(min(tries, key=lambda one: one[:2])[2])
-        if self.out:
+        if self.out and not too_many:
             best = self.state.snapshot()
             for attempt in (self._earliest_deadline_first, self._search):
                 self.state.restore(())
@@ -73,6 +83,11 @@ class Placing:
         self._repair(self._take(order, lead), lead)
         self._improve(prices)
         return len(self.out), sum(map(self.state.cost, self._in)), self.state.snapshot()
+
+    def _too_many(self) -> bool:
+        """Whether it is proved that some must stay out: then nobody need look for a schedule of all."""
+        members, out = (np.array(jobs, np.int64) for jobs in (self.members, self.out))
+        return bool(out.size and conflict_of(self.grid, members, out).size)
 
     @property
     def out(self) -> list[int]:
@@ -144,14 +159,13 @@ class Placing:
                 self.state.put(job, cells)
 
     def _search(self) -> None:
-        """Try all starts of the jobs in one piece, the least movable first, up to SEARCH_NODES tries."""
+        """Try all starts of the jobs in one piece, the least movable first, while there are tries left."""
         if len(self.members) > SEARCH_JOBS:
             return
         order = sorted(self.members, key=lambda job: (self.grid.cuttable[job], self.slack[job]))
         tried = [self._choices(order[0])]
-        for _ in range(SEARCH_NODES):
-            if not tried:
-                return
+        while tried and self.effort.nodes:
+            self.effort.nodes -= 1
             job = order[len(tried) - 1]
             if self.state.placed[job]:
                 self.state.lift(job)
