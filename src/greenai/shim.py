@@ -19,12 +19,10 @@ from greenai.config import Settings
 from greenai.engine.doors import Write
 from greenai.engine.run import RunRequest, run_job
 from greenai.errors import GreenaiError
-from greenai.logic.placing import asap
 from greenai.model.job import Constraints, Job
 from greenai.model.queue import Task
 from greenai.ports import Metering
 from greenai.wiring import facts_of, open_doors, run_environment, settings_with
-from greenai.wiring_queue import capacity_of
 
 USAGE = 2
 
@@ -75,6 +73,9 @@ def take_gpus(task: Task, settings: Settings) -> tuple[int, ...]:
     wanted = int(task.demands.get("gpus", 0))
     if wanted < 1 or gpus.VISIBLE in task.environment or "SLURM_JOB_ID" in os.environ:
         return ()
+    # Only a leg that asks for GPUs needs to know what the machine has.
+    from greenai.wiring_queue import capacity_of
+
     devices = gpus.devices_of(os.environ, int(capacity_of(settings).amounts["gpus"]))
     names, descriptors = gpus.take(settings.home, devices, wanted)
     os.environ[gpus.VISIBLE] = ",".join(names)
@@ -92,7 +93,6 @@ def run_task(files: RunFiles, task: Task, settings: Settings, executor: Pausable
     request = RunRequest(
         facts=replace(facts, decision=task.decision),
         job=job,
-        policy=asap,
         waits=False,
         environment={**run_environment(job), pause.JOB_ID: task.job_id, **files.told(task.job_id, task.resumes)},
     )

@@ -31,13 +31,10 @@ from greenai.config import Settings
 from greenai.engine import foresight
 from greenai.engine.asking import Keyring
 from greenai.engine.doors import Doors, Write, tell_nobody
-from greenai.engine.foresee import telling
 from greenai.engine.progress import Progress, Read
-from greenai.engine.read import Sources
+from greenai.engine.read import Sources, telling
 from greenai.engine.run import RunOutcome
-from greenai.engine.verify import VerifyReport, verify, verify_csv
 from greenai.errors import InputError, StoreError
-from greenai.logic.deciding import Policy
 from greenai.logic.embodied import GRAMS_PER_KG, HOURS_PER_YEAR, embodied_from_table
 from greenai.logic.evidence_rows import COLUMNS, decision_entry, evidence_row
 from greenai.model.energy import MeterEnvironment
@@ -52,6 +49,8 @@ from greenai.ports import Clock, Executor, Metering
 
 if TYPE_CHECKING:
     from greenai.adapters.meters.chain import MeterChain
+    from greenai.engine.verify import VerifyReport
+    from greenai.logic.deciding import Policy
 
 __all__ = [
     "access_to",
@@ -171,13 +170,13 @@ def foresight_of(settings: Settings) -> foresight.Foresight:
     A series the user gives stands as it is, unless a forecaster of ours is named:
     then its part before now is the history, and nothing after now is known.
     """
-    from greenai.adapters.providers.csv import past
-    from greenai.adapters.weather.openmeteo import service
-
     name, given = settings.forecaster, _given(settings)
     make = None if name in foresight.NAMES else _plugged_forecaster(name)
     if given and (name in {foresight.AUTO, foresight.SERVICE} or settings.series is None):
         return foresight.Foresight()
+    from greenai.adapters.providers.csv import past
+    from greenai.adapters.weather.openmeteo import service
+
     path = settings.history or settings.series
     return foresight.Foresight(
         forecaster=name,
@@ -389,12 +388,12 @@ def _write_entry(path: Path, outcome: RunOutcome) -> Sequence[str]:
 
 def verify_ledger(settings: Settings, csv_paths: Sequence[Path]) -> VerifyReport:
     """Check the ledger of the state directory, and evidence.csv files against it."""
+    from greenai.engine.verify import verify, verify_csv
+
     ledger = open_ledger(settings)
     known, _problems = plugins.load_all("greenai.providers")
     archive = SqliteArchive(settings.home / "archive.sqlite")
     report = verify(ledger, RunDirectories(settings.home), archive, tuple(known.values()))
-    problems = list(report.problems)
-    for path in csv_paths:
-        rows = evidence_csv.read_rows(path)
-        problems += [f"{path}, {problem}" for problem in verify_csv(rows, tuple(ledger.records()))]
-    return replace(report, problems=tuple(problems))
+    records = tuple(ledger.records()) if csv_paths else ()
+    problems = (f"{path}, {problem}" for path in csv_paths for problem in verify_csv(evidence_csv.read_rows(path), records))
+    return replace(report, problems=(*report.problems, *problems))

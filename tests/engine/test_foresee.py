@@ -11,9 +11,9 @@ import pytest
 from tests.engine.foresight_world import HOUR, METER, NOW, SKY, Grid
 from tests.forecasting_world import SOURCE, grid, series, slow_noise
 
-from greenai.engine.foresee import OWN, at_hand, foresee, telling
+from greenai.engine.foresee import OWN, at_hand, foresee
 from greenai.engine.foresight import Foresight
-from greenai.engine.read import reparse
+from greenai.engine.read import reparse, telling
 from greenai.errors import ProviderBadData, ProviderRefused, ProviderUnavailable, SeriesError, StoreError, UnknownZone
 from greenai.logic import forecasting
 from greenai.logic.forecasting import forecast

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -99,3 +100,22 @@ def test_no_package_replaces_a_built_in_unnoticed(installed):
 
 def test_the_built_in_policies_are_found():
     assert {"asap", "threshold", "percentile", "greenest", "interruptible"} <= set(plugins.names("greenai.policies"))
+
+
+def test_the_packages_are_read_once_for_all_that_is_asked(installed, monkeypatch):
+    installed("counted", "[greenai.listeners]\nsay = counted_mod:say\n", {"counted_mod": "say = 'once'\n"})
+    read = []
+    monkeypatch.setattr(plugins, "entry_points", lambda: read.append(1) or entry_points())
+    assert [plugins.load("greenai.listeners", "say") for _ in range(3)] == ["once"] * 3
+    assert plugins.load("greenai.policies", "asap")
+    assert len(read) == 1
+
+
+def test_a_directory_that_joins_the_path_is_read_too(tmp_path, monkeypatch):
+    assert "late" not in plugins.names("greenai.listeners")
+    info = tmp_path / "late" / "late-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[greenai.listeners]\nlate = late_mod:x\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path / "late"))
+    assert "late" in plugins.names("greenai.listeners")

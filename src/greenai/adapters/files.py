@@ -11,7 +11,6 @@ from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import url2pathname
 
 from greenai.errors import InputError
 from greenai.model.intensity import Payload, Request
@@ -41,6 +40,9 @@ class FileDoor:
 
 
 def _file(rest: str) -> bytes:
+    # Loads all of HTTP: only for who reads a file.
+    from urllib.request import url2pathname
+
     parts = urlsplit(rest, scheme="file")
     if parts.netloc not in {"", "localhost"}:
         raise InputError(f"file:{rest} names the machine {parts.netloc}", hint="give a path on this machine")

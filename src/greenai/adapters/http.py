@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import datetime
-from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -28,9 +25,12 @@ from greenai.model.intensity import Payload, Request
 from greenai.model.units import as_utc
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import httpx
 
-# httpx brings a command line of its own and takes longer to import than all of greenai: only who asks the network pays for it.
+# httpx brings a command line of its own and takes longer to import than all of greenai: only who asks the network pays for it,
+# and for the parts of Python that belong to it.
 
 DEFAULT_BOUND_S = 10.0
 CONNECT_S = 3.0
@@ -44,9 +44,6 @@ TRANSIENT = frozenset({429, 500, 502, 503, 504})
 USER_AGENT = f"greenai/{__version__} (+carbon-aware scheduling)"
 
 _SECRET = re.compile(r"key|token|secret|password|signature|auth", re.IGNORECASE)
-
-# Stamina logs each retry as a warning; without a handler Python would print it into the user's terminal.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class _Transient(ProviderUnavailable):
@@ -92,8 +89,18 @@ class NetworkDoor:
         return Payload(url=exchange.shown_url, body=body, sha256=hashlib.sha256(body).hexdigest(), fetched_at=as_utc(self._now()))
 
 
+@cache
+def _silence_retries() -> None:
+    """Stamina logs each retry as a warning; without a handler Python would print it into the user's terminal."""
+    import logging
+
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+
 def _in_daemon(work: Callable[[], bytes]) -> Future[bytes]:
     """Run in a thread that the interpreter does not wait for at exit."""
+    from concurrent.futures import Future
+
     future: Future[bytes] = Future()
 
     def carry() -> None:
@@ -138,6 +145,7 @@ class _Exchange:
         """The body of the first good answer."""
         import stamina
 
+        _silence_retries()
         for attempt in stamina.retry_context(
             on=self._pause, attempts=MAX_ATTEMPTS, timeout=self._bound_s, wait_initial=0.2, wait_max=2.0, wait_jitter=0.5
         ):
@@ -180,6 +188,8 @@ class _Exchange:
 
     def _unreached(self, error: httpx.TransportError) -> ProviderUnavailable:
         """What kept the answer from coming; a certificate that does not verify is not tried again."""
+        import ssl
+
         import httpx
 
         if isinstance(error, httpx.TimeoutException):
@@ -254,6 +264,8 @@ class _Exchange:
 
 def retry_after_s(header: str, now_at: datetime) -> float | None:
     """Seconds from a Retry-After header, which holds seconds or an HTTP date (RFC 9110, 10.2.3); None if neither."""
+    from email.utils import parsedate_to_datetime
+
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text)

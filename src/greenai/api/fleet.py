@@ -15,8 +15,9 @@ import numpy as np
 from greenai.api.asking import Moment, Span, moment_of, span_of
 from greenai.api.fleet_file import capacities_of, jobs_of
 from greenai.config import Settings
-from greenai.engine.foresee import foresee, telling
+from greenai.engine.foresee import foresee
 from greenai.engine.foresight import Tell, tell_nobody
+from greenai.engine.read import telling
 from greenai.errors import InputError
 from greenai.logic.packing import pack
 from greenai.logic.packing_occupancy import occupancy

@@ -9,9 +9,9 @@ from typing import Any, Unpack
 
 from greenai.api.asking import DEFAULT_SLACK, Asking, Moment, job_of, moment_of, refuse_unknown
 from greenai.config import Settings
-from greenai.engine.foresee import foresee, telling
+from greenai.engine.foresee import foresee
 from greenai.engine.foresight import Tell, tell_nobody
-from greenai.engine.read import Sources
+from greenai.engine.read import Sources, telling
 from greenai.errors import InputError
 from greenai.logic.deciding import decide, decision_document
 from greenai.model.intensity import Query, Reading

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from greenai.engine.progress import Progress
 from greenai.engine.read import Sources
-from greenai.logic.deciding import Policy
 from greenai.logic.queue_room import Capacity
 from greenai.model.queue import Entry, PauseWay
 from greenai.ports import Clock, Executor, JobExecutor, JobQueue, Ledger, Metering, RunStore
+
+if TYPE_CHECKING:
+    from greenai.logic.deciding import Policy
 
 __all__ = ["Capacity", "Doors", "QueueDoors", "Write", "tell_nobody"]
 

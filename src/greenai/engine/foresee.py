@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from greenai.engine.foresight import AUTO, LPR, SERVICE, WITH_SERVICE, WITH_WEATHER, Foresight, Tell
+from greenai.engine.foresight import AUTO, LPR, SERVICE, WITH_SERVICE, WITH_WEATHER, Foresight
 from greenai.engine.past import Past, measured_past
 from greenai.engine.read import Sources, read_intensity
 from greenai.engine.sky import Sky, read_weather
@@ -53,11 +53,6 @@ def foresee(query: Query, *, sources: Sources, require_live: bool = False) -> Re
         if foresight.forecaster == AUTO and reading.step != "live":
             return reading
         return replace(reading, fallback_reason=_and(reading.fallback_reason, f"no forecast of our own: {error}"))
-
-
-def telling(sources: Sources, tell: Tell) -> Sources:
-    """The same sources; `tell` hears of long reads."""
-    return replace(sources, foresight=replace(sources.foresight, tell=tell))
 
 
 def at_hand(zone: str, sources: Sources, now_at: datetime) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from greenai.logic.history import History
 from greenai.model.intensity import Payload, Request
 from greenai.model.series import IntensitySeries
-from greenai.model.weather import WeatherService
+
+if TYPE_CHECKING:
+    from greenai.logic.history import History
+    from greenai.model.weather import WeatherService
 
 Tell = Callable[[str, int, int], None]
 """Hears what is being read, how many parts are, and of how many."""
@@ -20,7 +22,7 @@ def tell_nobody(_what: str, _done: int, _of: int) -> None:
     """The default listener."""
 
 
-Forecaster = Callable[[History, timedelta], IntensitySeries]
+Forecaster = Callable[["History", timedelta], IntensitySeries]
 """`(history, horizon) -> forecast from the last measured slot on`. Entry points: greenai.forecasters."""
 
 SERVICE, AUTO, BLEND, LPR, LPR_WEATHER = "service", "auto", "blend", "lpr", "lpr+weather"

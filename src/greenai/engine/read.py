@@ -8,11 +8,11 @@ Which step answered, and why the ones before it did not, is part of the answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from greenai.engine.asking import Keyring, answers_of
-from greenai.engine.foresight import Foresight
+from greenai.engine.foresight import Foresight, Tell
 from greenai.errors import (
     InputError,
     ProviderBadData,
@@ -23,7 +23,6 @@ from greenai.errors import (
     StoreError,
     UnknownZone,
 )
-from greenai.logic.foreseeing import is_own, parsed
 from greenai.model.intensity import Access, ChainStep, Payload, Provider, Query, Reading, Request
 from greenai.model.series import IntensitySeries
 from greenai.model.units import floor_to, iso_utc
@@ -57,6 +56,11 @@ class Sources:
     network: bool = True
     foresight: Foresight = field(default_factory=Foresight)
     keyring: Keyring = field(default_factory=Keyring)
+
+
+def telling(sources: Sources, tell: Tell) -> Sources:
+    """The same sources; `tell` hears of long reads."""
+    return replace(sources, foresight=replace(sources.foresight, tell=tell))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,9 @@ def reparse(query: Query, payloads: Sequence[Payload], *, providers: Sequence[Pr
         InputError: no provider of this name.
         ProviderError, InputError: the payloads do not hold the series.
     """
+    # What forecasts is loaded where a forecast of ours is read again: most readers never do.
+    from greenai.logic.foreseeing import is_own, parsed
+
     if is_own(payloads):
         return parsed(payloads[0])[0]
     for provider in providers:

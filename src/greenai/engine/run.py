@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenai.engine.doors import Doors
 from greenai.engine.price import price
 from greenai.engine.progress import Ended, Started
-from greenai.engine.wait import Choice, wait_for_start
 from greenai.errors import GreenaiError, StoreError
-from greenai.logic.deciding import Policy, decision_document
 from greenai.logic.evidencing import evidence_document, facts_document
 from greenai.logic.facts_documents import course_document
 from greenai.logic.masking import masked
+from greenai.logic.plan_document import decision_document
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
 from greenai.model.evidence import Record, RecordType, RunFacts, record_from_line, record_line, sha256_of
@@ -31,6 +30,10 @@ from greenai.model.plan import Window
 from greenai.model.units import iso_utc
 from greenai.ports import Metering, RunSpool
 
+if TYPE_CHECKING:
+    from greenai.engine.wait import Choice
+    from greenai.logic.deciding import Policy
+
 LEDGER_REMEDY = "the run goes on; free space or mend the permissions, then: greenai evidence settle"
 
 
@@ -38,12 +41,12 @@ LEDGER_REMEDY = "the run goes on; free space or mend the permissions, then: gree
 class RunRequest:
     """One run. `facts` is what evidence will rest on, its times and exit code still empty.
 
-    `waits` False: the command starts at once and no decision is made (measure).
+    `waits` False: the command starts at once, no decision is made (measure), and no policy is asked.
     """
 
     facts: RunFacts
     job: Job
-    policy: Policy
+    policy: Policy | None = None
     waits: bool = True
     require_live: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -118,6 +121,10 @@ def _claimed(doors: Doors, run_id: str) -> Iterator[RunSpool]:
 
 def wait_recorded(request: RunRequest, doors: Doors, journal: Journal) -> Choice:
     """The choice to start by; a broken-off wait is recorded before it is passed on."""
+    # What plans and forecasts is loaded by those that wait: a command that starts at once does not pay for it.
+    from greenai.engine.wait import wait_for_start
+    from greenai.logic.placing import asap
+
     written: list[Record | None] = []
 
     def keep(choice: Choice) -> None:
@@ -126,7 +133,7 @@ def wait_recorded(request: RunRequest, doors: Doors, journal: Journal) -> Choice
         written.append(journal.try_write("decision", payload) if written else journal.write("decision", payload))
 
     try:
-        return wait_for_start(request.job, request.policy, doors, require_live=request.require_live, keep=keep)
+        return wait_for_start(request.job, request.policy or asap, doors, require_live=request.require_live, keep=keep)
     except KeyboardInterrupt:
         journal.try_write("interrupted", {"phase": "waiting", "reason": "stopped by the user before the start"})
         raise
