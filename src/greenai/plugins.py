@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
-from greenai.errors import InputError
+from greenai.errors import GreenaiError, InputError
 
 GROUPS: Mapping[str, str] = MappingProxyType(
     {
@@ -69,6 +69,23 @@ def load(group: str, name: str) -> Any:
     if name not in points:
         raise InputError(f"there is no {GROUPS[group]} named {name!r}", hint=_suggestion(name, tuple(sorted(points))))
     return _loaded(points[name])
+
+
+def guarded(function: Callable[..., Any], called: str) -> Callable[..., Any]:
+    """The same, with whatever the code of others raises told as one sentence that names it; `called`: what it is."""
+
+    @wraps(function)
+    def asked(*known: Any, **more: Any) -> Any:
+        try:
+            return function(*known, **more)
+        except GreenaiError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{called} failed: {type(error).__name__}: {error}", hint="tell its author, or use another"
+            ) from error
+
+    return asked
 
 
 def load_all(group: str) -> tuple[dict[str, Any], dict[str, str]]:

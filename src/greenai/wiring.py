@@ -97,9 +97,8 @@ def settings_with(settings: Settings | None, **flags: object) -> Settings:
 
 
 def policy_named(name: str) -> Policy:
-    """A policy by its entry point's name; raises InputError with the closest names."""
-    policy: Policy = plugins.load("greenai.policies", name)
-    return policy
+    """A policy by its entry point's name; raises InputError with the closest names, as the policy does whatever goes wrong."""
+    return plugins.guarded(plugins.load("greenai.policies", name), f"the policy {name!r}")
 
 
 def providers_of(settings: Settings) -> tuple[Provider, ...]:

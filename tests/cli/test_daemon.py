@@ -26,7 +26,7 @@ def test_status_without_a_daemon(cli: Cli) -> None:
     done = cli("daemon", "status")
     assert done.code == 0
     assert done.out.startswith("no daemon runs\n")
-    assert "CPU cores" in done.out
+    assert "CPU core" in done.out
     assert "greenai daemon install" in done.err
 
 

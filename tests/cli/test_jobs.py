@@ -14,8 +14,9 @@ from tests.cli.test_schemas import check
 from tests.queue_world import moved, submission
 
 from greenai.adapters.store.queue import DurableQueue
+from greenai.cli.command import Session
 from greenai.cli.exits import exit_code_of_jobs
-from greenai.cli.queue_words import life
+from greenai.cli.queue_words import amounts_words, life
 from greenai.model.plan import Window
 from greenai.model.queue import (
     Ended,
@@ -46,6 +47,12 @@ def window(hours: int) -> Window:
 
 def run_of(run_id: str = "r1", **given: Any) -> Running:
     return Running(run_id=run_id, started_at=AT, **given)
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days are seen from the day of the tests, whenever they run."""
+    monkeypatch.setattr(Session, "now", lambda _session: AT)
 
 
 @pytest.fixture
@@ -90,6 +97,29 @@ def test_what_runs_comes_first_and_each_says_when(cli: Cli, queue: DurableQueue)
     assert "failed" in text
     assert text.index("running  since") < text.index("waiting  Tue") < text.index("failed ")
     assert "warning: no daemon runs" in done.err
+
+
+def test_a_day_that_a_weekday_would_not_tell_has_its_date(cli: Cli, queue: DurableQueue) -> None:
+    put(queue, Waiting(windows=(window(143),)))
+    put(queue, Waiting(windows=(window(144),)))
+    put(queue, run_of(), Ended(outcome="completed", ended_at=AT - 200 * HOUR, exit_code=0))
+    text = cli("jobs").out
+    assert "Mon 12:00 CET (11:00 UTC) " in text
+    assert "Mon 30 Nov 2026 13:00 CET (12:00 UTC) " in text
+    assert "Mon 16 Nov 2026 05:00 CET (04:00 UTC) " in text
+
+
+def test_one_is_no_plural() -> None:
+    assert amounts_words({"cpus": 1, "gpus": 2, "memory_gb": 1}) == "1 CPU core, 2 GPUs, 1 GB"
+    assert amounts_words({"cpus": 0.5, "gpus": 0}) == "0.5 CPU cores, 0 GPUs"
+
+
+def test_what_a_name_holds_cannot_break_the_list(cli: Cli, queue: DurableQueue) -> None:
+    put(queue, name="two\nlines \x1b[31mred")
+    put(queue, command=("sh", "-c", "echo \x1b[2J\n echo b"))
+    text = cli("jobs").out
+    assert "two lines \ufffd[31mred\n" in text
+    assert "sh -c 'echo \ufffd[2J echo b'\n" in text
 
 
 def test_a_page_is_limited_and_says_so(cli: Cli, queue: DurableQueue) -> None:
@@ -262,6 +292,31 @@ def test_many_jobs_are_counted(cli: Cli, queue: DurableQueue) -> None:
     assert cli("jobs", "hold", "1").out == "12 jobs: 12 held\n"
 
 
+def test_one_wrong_number_does_not_stop_the_rest(cli: Cli, queue: DurableQueue) -> None:
+    put(queue)
+    put(queue, run_of(), Ended(outcome="completed", ended_at=AT, exit_code=0))
+    put(queue)
+    done = cli("jobs", "hold", "1", "2", "3", "77")
+    assert (done.code, done.out) == (2, "job 1 is held\njob 3 is held\n")
+    assert "error: job 2 is completed: only what has not started can be held\n" in done.err
+    assert "error: the queue has no job '77'\n" in done.err
+    document = json.loads(cli("jobs", "release", "1", "2", "3", "--json").out)
+    check(document, "jobs_change")
+    assert [job["job_id"] for job in document["jobs"]] == ["1", "3"]
+    assert document["refused"] == [{"job_id": "2", "reason": "job 2 is completed: it is not held"}]
+
+
+def test_where_none_can_be_changed_each_says_why(cli: Cli, queue: DurableQueue) -> None:
+    put(queue)
+    put(queue)
+    done = cli("jobs", "resume", "1", "2")
+    assert (done.code, done.out) == (2, "")
+    assert [line for line in done.err.splitlines() if line.startswith("error")] == [
+        "error: job 1 is queued: it is not paused",
+        "error: job 2 is queued: it is not paused",
+    ]
+
+
 @pytest.mark.parametrize("verb", ["cancel", "hold", "release", "pause", "resume", "retry", "wait"])
 def test_a_verb_needs_a_job_that_is_there(cli: Cli, queue: DurableQueue, verb: str) -> None:
     put(queue)
@@ -280,6 +335,14 @@ def test_wait_returns_the_worst_code(cli: Cli, queue: DurableQueue) -> None:
     document = json.loads(cli("jobs", "wait", "1", "2", "--json").out)
     check(document, "jobs_wait")
     assert document["exit_code"] == 3
+
+
+def test_wait_counts_where_many_changed_at_once(cli: Cli, queue: DurableQueue) -> None:
+    for entry in queue.enqueue([submission(array_index=number) for number in range(11)], AT):
+        assert all(queue.append([moved(entry, Held(), AT)]))
+    done = cli("jobs", "wait", "1")
+    assert "note: 11 held\n" in done.err
+    assert "job 1_3" not in done.err
 
 
 def test_wait_does_not_wait_for_what_is_held(cli: Cli, queue: DurableQueue) -> None:

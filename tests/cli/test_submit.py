@@ -61,6 +61,10 @@ def test_options_of_the_command_are_its_own(cli: Cli) -> None:
         ((*DURATION, "--array", "1-20%4", "sleep", "1"), "an array is written"),
         ((*DURATION, "no-such-program"), "is not found on the PATH"),
         ((*DURATION, "--cwd", "nowhere", "sleep", "1"), "is not there"),
+        ((*DURATION, "--policy", "threshold", "sleep", "1"), "the threshold policy needs a limit in g/kWh"),
+        ((*DURATION, "--policy", "elastic", "sleep", "1"), "the queue cannot change how many workers a job has"),
+        ((*DURATION, "--zone", "XX", "sleep", "1"), "no yearly mean is known for 'XX'"),
+        ((*DURATION, "--name", "a\nb", "sleep", "1"), "a name is one line of printable characters"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_stored(cli: Cli, words: tuple[str, ...], sentence: str) -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from greenai import plugins
-from greenai.errors import InputError
+from greenai.errors import InputError, NoFeasibleWindow
 
 
 @pytest.fixture
@@ -45,6 +45,23 @@ def test_a_name_that_is_not_there_gets_the_closest():
         plugins.load("greenai.policies", "greenset")
     assert "did you mean 'greenest'?" in caught.value.hint
     assert "asap" in caught.value.hint
+
+
+def test_whatever_the_code_of_others_raises_names_it():
+    def broken(number: int) -> int:
+        """A policy."""
+        return 1 // number
+
+    asked = plugins.guarded(broken, "the policy 'broken'")
+    assert (asked(1), asked.__doc__) == (1, "A policy.")
+    with pytest.raises(InputError, match="the policy 'broken' failed: ZeroDivisionError: "):
+        asked(0)
+
+    def refusing() -> None:
+        raise NoFeasibleWindow("it fits nowhere")
+
+    with pytest.raises(NoFeasibleWindow):
+        plugins.guarded(refusing, "the policy 'refusing'")()
 
 
 def test_a_group_that_is_not_there_gets_the_closest():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ import numpy as np
 from greenai import plugins
 from greenai.api.asking import Moment, Span, moment_of, span_of
 from greenai.config import Settings
-from greenai.errors import GreenaiError, InputError
+from greenai.errors import InputError
 from greenai.logic import backtesting as played
 from greenai.logic.backtesting_matrix import LEAST, Period, forecast_matrix
 from greenai.logic.backtesting_plugged import Policy, plugged
@@ -140,28 +139,12 @@ def play_of(name: str, whole: IntensitySeries, begin: int, ask: Asked) -> played
 
 def policy_named(name: str) -> Policy:
     """A policy by its entry point's name, whose failures are told in one sentence."""
-    return _guarded(plugins.load("greenai.policies", name), f"the policy {name!r}")
+    return plugins.guarded(plugins.load("greenai.policies", name), f"the policy {name!r}")
 
 
 def forecaster_named(name: str) -> Forecaster:
     """A forecaster by its entry point's name; raises InputError with the closest names."""
-    return _guarded(plugins.load("greenai.forecasters", name), f"the forecaster {name!r}")
-
-
-def _guarded(function: Callable[..., Any], called: str) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def asked(*known: Any, **more: Any) -> Any:
-        try:
-            return function(*known, **more)
-        except GreenaiError:
-            raise
-        except Exception as error:
-            # Code of others may raise anything: whatever it is becomes one sentence naming the culprit.
-            raise InputError(
-                f"{called} failed: {type(error).__name__}: {error}", hint="tell its author, or use another"
-            ) from error
-
-    return asked
+    return plugins.guarded(plugins.load("greenai.forecasters", name), f"the forecaster {name!r}")
 
 
 def scenarios_of(ask: Asked, whole: IntensitySeries) -> list[played.Scenario]:

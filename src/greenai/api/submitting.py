@@ -5,23 +5,31 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Unpack, cast, get_args
 
+import numpy as np
+
 from greenai.api.asking import DEFAULT_SLACK, Asking, Span, job_of, refuse_unknown, span_of
 from greenai.api.learning import filled_in
 from greenai.config import Settings
+from greenai.engine.read import read_intensity
 from greenai.errors import InputError, NoFeasibleWindow
+from greenai.model.intensity import Query
 from greenai.model.job import Job
 from greenai.model.queue import Entry, PauseWay, Submission
+from greenai.model.series import IntensitySeries, Source
 from greenai.moments import describe_span
-from greenai.wiring import check_command, policy_named
+from greenai.wiring import check_command, policy_named, sources_of
 from greenai.wiring_queue import capacity_of, executors_of, open_queue, queue_settings, share_of, system_clock
 
 LONGEST_ARRAY = 10_000
+SLOT = timedelta(minutes=30)
+_KNOWN_ZONES: set[tuple[Path, str]] = set()
 INDEX = "{index}"
 """Stands in a command's words for the number of a job of an array, which is also in GREENAI_ARRAY_INDEX."""
 
@@ -164,18 +172,41 @@ def _check(submission: Submission, settings: Settings, now_at: datetime) -> None
     job = submission.job
     if job.policy == "elastic":
         raise InputError("the queue cannot change how many workers a job has", hint="leave --policy elastic out")
-    policy_named(job.policy)
+    _check_policy(job, now_at)
+    _check_zone(job.zone, settings, now_at)
     if submission.pause_way not in get_args(PauseWay):
         raise InputError(f"a job gives way by {', '.join(get_args(PauseWay))}, not {submission.pause_way!r}")
     if any("\0" in word for word in job.command):
         raise InputError("a command cannot hold a NUL character")
     _check_environment(submission.environment)
+    if not submission.name.isprintable():
+        raise InputError(f"a name is one line of printable characters, not {submission.name!r}")
     if submission.executor not in executors_of(settings):
         known = ", ".join(sorted(executors_of(settings)))
         raise InputError(f"there is no executor {submission.executor!r} here", hint=f"known: {known}")
     if submission.executor == "local":
         _check_here(submission, settings)
     _check_time(job, now_at)
+
+
+def _check_policy(job: Job, now_at: datetime) -> None:
+    """Hear now, on a made-up grid, whether the policy lacks something: later nobody is there to be told."""
+    limits, policy = job.constraints, policy_named(job.policy)
+    source = Source(provider="made up", url="", fetched_at=now_at, payload_sha256="")
+    span = max(limits.deadline_at, limits.earliest_at + limits.duration) - limits.earliest_at
+    flat = IntensitySeries(start_at=limits.earliest_at, step=span, values=np.array([100.0]), zone=job.zone, source=source)
+    with suppress(NoFeasibleWindow):
+        policy(flat, limits, limits.earliest_at)
+
+
+def _check_zone(zone: str, settings: Settings, now_at: datetime) -> None:
+    """Refuse a grid nobody knows; what was found to be known is not looked up again."""
+    if (settings.home, zone) not in _KNOWN_ZONES:
+        sources = replace(sources_of(settings, network=False), archive=None)
+        read_intensity(
+            Query(zone=zone, start_at=now_at, end_at=now_at + SLOT, now_at=now_at, purpose="forecast"), sources=sources
+        )
+        _KNOWN_ZONES.add((settings.home, zone))
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:

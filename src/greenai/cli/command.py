@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,10 @@ class Session:
         from greenai.zones import local_timezone
 
         return local_timezone(os.environ)
+
+    def now(self) -> datetime:
+        """The present moment, UTC."""
+        return datetime.now(UTC)
 
     def settings(self, **flags: Any) -> Settings:
         """Settings with the flags on top; a flag that is None was not given."""

@@ -34,9 +34,12 @@ from greenai.model.queue import (
 
 NO_DAEMON = "no daemon runs: start one with greenai daemon"
 STYLES = {"completed": GOOD, "failed": BAD, "lost": BAD, "cancelled": WARN, "running": GOOD, "held": WARN, "waiting": ""}
-UNITS = {"cpus": "CPU cores", "gpus": "GPUs", "memory_gb": "GB"}
+UNITS = {"cpus": "CPU core", "gpus": "GPU", "memory_gb": "GB"}
 NOW = timedelta(minutes=1)
 """What starts within this is planned for now."""
+
+A_WEEK = timedelta(days=6)
+"""Within this a weekday says which day is meant."""
 
 WISHES = {"cancel": "the user wants it ended", "pause": "the user wants it paused", "": "the user took that back"}
 OUTCOMES = {"completed": "ended well", "cancelled": "cancelled", "lost": "lost: nobody saw its end"}
@@ -55,24 +58,39 @@ def status_text(status: Status) -> Text:
 
 def command_of(submission: Submission, limit: int | None = None) -> str:
     """The command as a shell would take it, on one line, cut to `limit` characters."""
-    line = " ".join(shlex.join(submission.job.command).split())
+    return _one_line(shlex.join(submission.job.command), limit)
+
+
+def called(submission: Submission, limit: int | None = None) -> str:
+    """Its name, or where it has none its command."""
+    return _one_line(submission.name, limit) or command_of(submission, limit)
+
+
+def _one_line(text: str, limit: int | None) -> str:
+    """What a terminal shows on one line and does not obey."""
+    line = "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
     return line if limit is None or len(line) <= limit else f"{line[: max(1, limit - 1)]}…"
 
 
-def when(entry: Entry, zone: tzinfo) -> str:
+def moment(at: datetime, seen_at: datetime, zone: tzinfo) -> str:
+    """A time as seen from another: with its date where the weekday alone would be misread."""
+    return words.clock_time(at, zone) if abs(at - seen_at) < A_WEEK else words.day_time(at, zone)
+
+
+def when(entry: Entry, zone: tzinfo, now_at: datetime) -> str:
     """The time that matters now: start, next start, or end."""
     status, start_at = entry.status, start_of(entry.status)
     match status:
         case Running() | Pausing():
             done = f", {words.share(entry.progress_share)} done" if entry.progress_share is not None else ""
-            return f"since {words.clock_time(status.started_at, zone)}{done}"
+            return f"since {moment(status.started_at, now_at, zone)}{done}"
         case Ended():
-            return words.clock_time(status.ended_at, zone)
+            return moment(status.ended_at, now_at, zone)
         case Paused(by_user=True):
             return "until you resume it"
         case Queued() if entry.submission.after:
             return f"after {', '.join(entry.submission.after)}"
-    return words.clock_time(start_at, zone) if start_at else ""
+    return moment(start_at, now_at, zone) if start_at else ""
 
 
 def length(entry: Entry) -> str:
@@ -89,7 +107,13 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 def amounts_words(amounts: Mapping[str, float]) -> str:
     """How much of each resource: 2 GPUs, 16 CPU cores, 64 GB."""
-    return ", ".join(f"{amount:.4g} {UNITS.get(name, name)}" for name, amount in amounts.items()) or "no room"
+    return ", ".join(f"{amount:.4g} {_unit(name, amount)}" for name, amount in amounts.items()) or "no room"
+
+
+def _unit(name: str, amount: float) -> str:
+    """Of how many one speaks: 1 GPU, 2 GPUs."""
+    unit = UNITS.get(name, name)
+    return unit if amount == 1 or unit == "GB" else f"{unit}s"
 
 
 def style_of(change: Change) -> str:
@@ -123,7 +147,7 @@ def step(event: JobEvent, before: Status | None, zone: tzinfo) -> str:
     change: Change = event.change
     match change:
         case Submitted(submission=submission):
-            return _submitted(submission, zone)
+            return _submitted(submission, event.at, zone)
         case Wished(wish=wish):
             return WISHES[wish]
         case Retimed():
@@ -131,9 +155,9 @@ def step(event: JobEvent, before: Status | None, zone: tzinfo) -> str:
     return _moved(change.status, before, event, zone)
 
 
-def _submitted(submission: Submission, zone: tzinfo) -> str:
+def _submitted(submission: Submission, at: datetime, zone: tzinfo) -> str:
     limits = submission.job.constraints
-    due = words.clock_time(limits.deadline_at, zone)
+    due = moment(limits.deadline_at, at, zone)
     return f"submitted: takes {words.about(limits.duration)}, to be done by {due}"
 
 
@@ -163,7 +187,7 @@ def _starts(status: Waiting | Paused, at: datetime, zone: tzinfo) -> str:
     start_at = start_of(status)
     if start_at is None:
         return "when there is room"
-    time = words.clock_time(start_at, zone) if start_at - at > NOW else "now"
+    time = moment(start_at, at, zone) if start_at - at > NOW else "now"
     return f"{time}, in {len(status.windows)} pieces" if len(status.windows) > 1 else time
 
 

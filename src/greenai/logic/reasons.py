@@ -46,7 +46,7 @@ def _at_once(weighing: Weighing) -> str:
         return f"the {source} series is flat at {intensity}: it can account for a run, it cannot justify a shift"
     if weighing.job.policy == "asap":
         return f"policy asap: {start} is the first start that is allowed, at {intensity}"
-    if NEVER_BELOW not in weighing.plan.note and weighing.job.policy in {"threshold", "percentile"}:
+    if NEVER_BELOW not in weighing.plan.note and _has_limit(weighing):
         return f"{start} is already below {_limit(weighing)}: {intensity}"
     return _greenest_at_once(weighing, start, intensity)
 
@@ -66,7 +66,7 @@ def _greenest_at_once(weighing: Weighing, start: str, intensity: str) -> str:
 
 
 def _later(weighing: Weighing) -> str:
-    windows, policy = weighing.plan.windows, weighing.job.policy
+    windows = weighing.plan.windows
     gain = (
         f"{g_per_kwh(weighing.plan.expected_g_per_kwh, unit=False)} instead of {g_per_kwh(weighing.at_once.expected_g_per_kwh)}"
     )
@@ -76,7 +76,7 @@ def _later(weighing: Weighing) -> str:
         return _scaled(weighing, saved)
     if len(windows) > 1:
         return f"running in {len(windows)} segments from {start} to {when(windows[-1].end_at)} saves {saved}: {gain}"
-    if policy in {"threshold", "percentile"}:
+    if _has_limit(weighing):
         if NEVER_BELOW in weighing.plan.note:
             return f"{NEVER_BELOW} {_limit(weighing)} before the limit; the greenest start is {start}: {gain}"
         return f"the first start below {_limit(weighing)} is {start}: {gain}"
@@ -100,6 +100,12 @@ def _reference(weighing: Weighing) -> int:
 
 def _workers(count: int) -> str:
     return f"{count} worker" + "s" * (count > 1)
+
+
+def _has_limit(weighing: Weighing) -> bool:
+    """Whether the policy goes by a limit; a plan that was made before is told of without one where the job has none."""
+    policy, limits = weighing.job.policy, weighing.job.constraints
+    return policy == "percentile" or (policy == "threshold" and limits.max_g_per_kwh is not None)
 
 
 def _limit(weighing: Weighing) -> str:

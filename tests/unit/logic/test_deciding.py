@@ -64,6 +64,15 @@ def test_now_is_chosen_when_now_is_greenest():
     assert decision.reason == "now is the greenest start before the limit: 100 g/kWh"
 
 
+@pytest.mark.parametrize("start", [0, 2])
+def test_a_plan_made_before_is_told_of_even_where_its_policy_lacks_a_limit(start):
+    window = Window(start_at=T0 + start * HOUR, end_at=T0 + (start + 1) * HOUR)
+    plan = Plan(windows=(window,), expected_g_per_kwh=100.0, cost_g_per_kw=100.0)
+    decision = decide(job(limits(HOUR, 6 * HOUR, min_saving=0.0), "threshold"), grid([200, 200, 100] * 8), lambda *_: plan, T0)
+    assert ("waiting 2 h" in decision.reason) == bool(start)
+    assert "below" not in decision.reason
+
+
 def test_a_small_saving_is_not_worth_waiting_for():
     series = grid([200] * 10 + [197.6] * 10)
     decision = decided(limits(HOUR, 9 * HOUR), series=series)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from greenai.cli.command import Command, Session, pass_session
+from greenai.cli.exits import OK
+from greenai.cli.root import report
 
 if TYPE_CHECKING:
+    from greenai.config import Settings
+    from greenai.errors import InputError
     from greenai.model.queue import Entry
 
 JOBS = click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
 
 
-def _change(session: Session, verb: str, jobs: tuple[str, ...]) -> None:
+def _change(session: Session, verb: str, jobs: tuple[str, ...]) -> int:
     """Write the user's will down; where no daemon would obey it, run one tick."""
     from greenai import api
 
     settings = session.settings()
-    change: Callable[..., Any] = getattr(api, verb)
-    entries = change(*jobs, settings=settings)
+    entries, refusals = _changed(getattr(api, verb), jobs, settings)
     holder = api.running_holder(settings)
     if holder is None and any(entry.wish for entry in entries):
         api.tick_once(settings=settings, warn=session.screen.warn)
@@ -29,9 +32,33 @@ def _change(session: Session, verb: str, jobs: tuple[str, ...]) -> None:
     if session.json:
         from greenai.logic.queue_document import job_document
 
-        session.screen.document({"jobs": [job_document(entry) for entry in entries], "daemon": holder is not None})
-        return
-    _tell(session, entries, holder)
+        refused = [{"job_id": job, "reason": str(error)} for job, error in refusals.items()]
+        document = {"jobs": [job_document(entry) for entry in entries], "refused": refused, "daemon": holder is not None}
+        session.screen.document(document)
+    elif entries:
+        _tell(session, entries, holder)
+    return max(map(report, refusals.values()), default=OK)
+
+
+def _changed(
+    change: Callable[..., tuple[Entry, ...]], jobs: tuple[str, ...], settings: Settings
+) -> tuple[tuple[Entry, ...], dict[str, InputError]]:
+    """The jobs that could be changed, afterwards, and why others could not: one wrong number does not stop the rest."""
+    from greenai.errors import InputError
+
+    try:
+        return change(*jobs, settings=settings), {}
+    except InputError:
+        if len(set(jobs)) == 1:
+            raise
+    entries: dict[str, Entry] = {}
+    refusals: dict[str, InputError] = {}
+    for job in dict.fromkeys(jobs):
+        try:
+            entries |= {entry.id: entry for entry in change(job, settings=settings)}
+        except InputError as error:
+            refusals[job] = error
+    return tuple(entries.values()), refusals
 
 
 def _tell(session: Session, entries: tuple[Entry, ...], holder: str | None) -> None:
@@ -70,46 +97,46 @@ def _summary(entries: tuple[Entry, ...]) -> str:
 @click.command(cls=Command, epilog="\b\ngreenai jobs cancel 12 13_4")
 @JOBS
 @pass_session
-def cancel(session: Session, jobs: tuple[str, ...]) -> None:
+def cancel(session: Session, jobs: tuple[str, ...]) -> int:
     """End JOBS: those that run get TERM, then KILL after their grace."""
-    _change(session, "cancel", jobs)
+    return _change(session, "cancel", jobs)
 
 
 @click.command(cls=Command, epilog="\b\ngreenai jobs hold 12")
 @JOBS
 @pass_session
-def hold(session: Session, jobs: tuple[str, ...]) -> None:
+def hold(session: Session, jobs: tuple[str, ...]) -> int:
     """Keep JOBS that have not started back until they are released."""
-    _change(session, "hold", jobs)
+    return _change(session, "hold", jobs)
 
 
 @click.command(cls=Command, epilog="\b\ngreenai jobs release 12")
 @JOBS
 @pass_session
-def release(session: Session, jobs: tuple[str, ...]) -> None:
+def release(session: Session, jobs: tuple[str, ...]) -> int:
     """Let held JOBS be planned again."""
-    _change(session, "release", jobs)
+    return _change(session, "release", jobs)
 
 
 @click.command(cls=Command, epilog="\b\ngreenai jobs pause 12")
 @JOBS
 @pass_session
-def pause(session: Session, jobs: tuple[str, ...]) -> None:
+def pause(session: Session, jobs: tuple[str, ...]) -> int:
     """Let running JOBS save their state and leave, or freeze, until they are resumed."""
-    _change(session, "pause", jobs)
+    return _change(session, "pause", jobs)
 
 
 @click.command(cls=Command, epilog="\b\ngreenai jobs resume 12")
 @JOBS
 @pass_session
-def resume(session: Session, jobs: tuple[str, ...]) -> None:
+def resume(session: Session, jobs: tuple[str, ...]) -> int:
     """Hand paused JOBS back to the plan: they go on when it is their time."""
-    _change(session, "resume", jobs)
+    return _change(session, "resume", jobs)
 
 
 @click.command(cls=Command, epilog="\b\ngreenai jobs retry 12")
 @JOBS
 @pass_session
-def retry(session: Session, jobs: tuple[str, ...]) -> None:
+def retry(session: Session, jobs: tuple[str, ...]) -> int:
     """Run JOBS again that failed, were lost or cancelled."""
-    _change(session, "retry", jobs)
+    return _change(session, "retry", jobs)

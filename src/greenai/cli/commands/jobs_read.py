@@ -63,15 +63,18 @@ def _list(session: Session, page: JobPage, *, asked: bool) -> None:
 
 
 def _table(session: Session, entries: Sequence[Entry]) -> Any:
-    from greenai.cli.queue_words import command_of, length, status_text, when
+    from greenai.cli.queue_words import called, length, status_text, when
     from greenai.cli.screen import UNFOLDED_WIDTH, table
 
     zone, width = session.local_zone, session.screen.out.width
-    rows: list[list[str | Text]] = [[entry.id, status_text(entry.status), when(entry, zone), length(entry)] for entry in entries]
+    now_at = session.now()
+    rows: list[list[str | Text]] = [
+        [entry.id, status_text(entry.status), when(entry, zone, now_at), length(entry)] for entry in entries
+    ]
     fixed = 10 + sum(max(len(row[place]) for row in rows) for place in range(4))
     room = None if width == UNFOLDED_WIDTH else max(LEAST_COMMAND, width - fixed)
     for row, entry in zip(rows, entries, strict=True):
-        row.append(entry.submission.name[:room] or command_of(entry.submission, room))
+        row.append(called(entry.submission, room))
     return table(("job", "status", "when", "length", "what"), rows, right=(3,))
 
 
@@ -96,12 +99,13 @@ def show(session: Session, job: str) -> None:
 
 def _show(session: Session, entry: Entry, events: tuple[JobEvent, ...], evidence: list[dict[str, Any]]) -> None:
     from greenai.cli import words
-    from greenai.cli.queue_words import amounts_words, command_of, life, status_word, when
+    from greenai.cli.queue_words import amounts_words, command_of, life, moment, status_word, when
     from greenai.cli.screen import facts
 
     screen, zone, submission = session.screen, session.local_zone, entry.submission
     limits, named = submission.job.constraints, f" ({submission.name})" if submission.name else ""
-    time = when(entry, zone)
+    now_at = session.now()
+    time = when(entry, zone, now_at)
     screen.answer(f"job {entry.id}{named}: {status_word(entry.status)}{f', {time}' if time else ''}")
     rows = [
         ("command", command_of(submission)),
@@ -115,7 +119,7 @@ def _show(session: Session, entry: Entry, events: tuple[JobEvent, ...], evidence
         ("labels", ", ".join(f"{key}={value}" for key, value in submission.job.labels.items())),
     ]
     screen.detail("", facts(rows), "")
-    screen.detail(facts([(words.clock_time(event.at, zone), text) for event, text in life(events, zone)]))
+    screen.detail(facts([(moment(event.at, now_at, zone), text) for event, text in life(events, zone)]))
     if evidence:
         screen.detail("", facts(_evidence_rows(evidence)))
 

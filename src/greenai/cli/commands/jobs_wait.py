@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from greenai.model.queue import Entry
 
 
+MANY = 10
+"""Of more jobs that changed at once only the numbers are said."""
+
+
 @click.command(cls=Command, epilog="\b\ngreenai jobs wait 12 && python publish.py")
 @click.option("--timeout", metavar="SPAN", help="Give up after this long: 90m, 2h (exit 124).")
 @click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
@@ -56,20 +60,28 @@ class _Teller:
         if alone and not self._said_alone:
             self._session.screen.note("no daemon runs: this command runs the queue while it waits")
             self._said_alone = True
-        for entry in entries:
-            word = status_word(entry.status)
-            if self._known.get(entry.id) != word:
-                self._known[entry.id] = word
-                time = when(entry, self._session.local_zone)
-                self._session.screen.note(f"job {entry.id} {word}{f', {time}' if time else ''}")
+        news = [entry for entry in entries if self._known.get(entry.id) != status_word(entry.status)]
+        self._known |= {entry.id: status_word(entry.status) for entry in news}
+        if len(news) > MANY:
+            self._session.screen.note(_counted(news))
+            return
+        for entry in news:
+            time = when(entry, self._session.local_zone, self._session.now())
+            self._session.screen.note(f"job {entry.id} {status_word(entry.status)}{f', {time}' if time else ''}")
 
 
-def _tell(session: Session, entries: Sequence[Entry]) -> None:
+def _counted(entries: Sequence[Entry]) -> str:
+    """How many there are of each status."""
     from collections import Counter
 
     from greenai.cli.queue_words import counts_line, status_word
 
-    counts = Counter(status_word(entry.status) for entry in entries)
-    session.screen.answer(counts_line(counts))
-    if counts["held"]:
+    return counts_line(Counter(status_word(entry.status) for entry in entries))
+
+
+def _tell(session: Session, entries: Sequence[Entry]) -> None:
+    from greenai.model.queue import Held
+
+    session.screen.answer(_counted(entries))
+    if any(isinstance(entry.status, Held) for entry in entries):
         session.screen.note("greenai jobs show JOB says why a job is held; greenai jobs release JOB lets it go on")
