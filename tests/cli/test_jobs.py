@@ -264,6 +264,57 @@ def test_logs_of_a_job_that_has_not_run(cli: Cli, queue: DurableQueue) -> None:
     assert (done.code, done.err) == (2, "error: job 1 has not run yet: it is queued\n")
 
 
+def test_following_a_job_waits_for_its_start(cli: Cli, queue: DurableQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = put(queue)
+    path = Path(os.environ["GREENAI_HOME"]) / "runs" / "r1" / "output.log"
+    path.parent.mkdir(parents=True)
+    steps: list[tuple[Status, bytes]] = [
+        (Waiting(windows=(window(3),)), b""),
+        (run_of(handle="1:1"), b"epoch 1\n"),
+        (Ended(outcome="completed", ended_at=AT, exit_code=0), b"epoch 2\n"),
+    ]
+
+    def goes_on() -> None:
+        nonlocal entry
+        status, more = steps.pop(0)
+        assert all(queue.append([moved(entry, status, AT)]))
+        (entry,) = queue.entries([entry.id])
+        with path.open("ab") as log:
+            log.write(more)
+
+    monkeypatch.setattr("greenai.cli.commands.jobs_logs._rest", goes_on)
+    done = cli("jobs", "logs", "-f", "1")
+    assert (done.code, done.out) == (0, "epoch 1\nepoch 2\n")
+    assert done.err.splitlines() == [
+        "note: job 1 has not run yet: it is queued; Ctrl-C leaves it alone",
+        "warning: no daemon runs: start one with greenai daemon",
+        "note: job 1 has not run yet: it is waiting, Tue 16:00 CET (15:00 UTC); Ctrl-C leaves it alone",
+    ]
+
+
+def test_following_does_not_wait_for_what_will_not_run(cli: Cli, queue: DurableQueue) -> None:
+    put(queue, Held())
+    done = cli("jobs", "logs", "-f", "1")
+    assert (done.code, done.err) == (2, "error: job 1 has not run yet: it is held\n")
+
+
+def test_a_wait_that_is_interrupted_says_what_becomes_of_the_jobs(
+    cli: Cli, queue: DurableQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(queue)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("greenai.api.serving.wait", interrupted)
+    done = cli("jobs", "wait", "1")
+    assert (done.code, done.out) == (130, "")
+    assert done.err.splitlines() == [
+        "note: the jobs stay as they are: what runs goes on, greenai jobs wait takes up the waiting again",
+        "error: interrupted",
+    ]
+
+
 # Changes -------------------------------------------------------------------------------------------------------------
 
 

@@ -34,7 +34,11 @@ def wait(session: Session, jobs: tuple[str, ...], *, timeout: str | None) -> int
     from greenai.cli.exits import exit_code_of_jobs
 
     teller = _Teller(session)
-    entries = api.wait(*jobs, timeout=timeout, settings=session.settings(), tell=teller.tell, warn=session.screen.warn)
+    try:
+        entries = api.wait(*jobs, timeout=timeout, settings=session.settings(), tell=teller.tell, warn=session.screen.warn)
+    except KeyboardInterrupt:
+        session.screen.note("the jobs stay as they are: what runs goes on, greenai jobs wait takes up the waiting again")
+        raise
     code = exit_code_of_jobs(entries)
     if session.json:
         from greenai.logic.queue_document import job_document
