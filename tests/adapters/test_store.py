@@ -338,6 +338,18 @@ def test_the_home_is_made_for_its_owner_alone(path):
     assert path.parent.stat().st_mode & 0o077 == 0
 
 
+def test_the_database_is_its_owners_alone_wherever_it_lies(path):
+    path.parent.mkdir(mode=0o755)
+    path.parent.chmod(0o755)
+    archive = SqliteArchive(path)
+    archive.keep("uk", query(), [])
+    with archive._file.writing() as database:
+        database.execute("CREATE TABLE more (number)")
+        modes = {each.name: each.stat().st_mode & 0o077 for each in path.parent.iterdir()}
+    assert len(modes) > 1, "the journal lies beside it"
+    assert set(modes.values()) == {0}, modes
+
+
 def test_moments_need_a_time_zone(archive):
     with pytest.raises(ValueError, match="no time zone"):
         archive.keep("uk", query(start_at=datetime(2026, 1, 1)), [])  # noqa: DTZ001

@@ -401,6 +401,20 @@ def test_a_second_daemon_is_refused(settings: Settings, submit: Any) -> None:
     assert api.tick_once(settings=settings) is False
 
 
+@pytest.mark.parametrize("begin", ["serve", "wait"])
+def test_a_queue_that_cannot_be_written_is_refused_at_the_start(
+    settings: Settings, submit: Any, monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    (entry,) = submit()
+
+    def full(*_: Any) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("greenai.adapters.store.queue.DurableQueue.release", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        api.serve(settings=settings, started=pytest.fail) if begin == "serve" else api.wait(entry.id, settings=settings)
+
+
 def test_waiting_for_what_is_over_or_held_returns_at_once(settings: Settings) -> None:
     done, held = in_state("failed", settings), in_state("held", settings)
     told: list[bool] = []

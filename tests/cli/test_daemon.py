@@ -94,6 +94,33 @@ def test_systemd_understands_the_unit(cli: Cli, monkeypatch: pytest.MonkeyPatch,
     assert "kill mode" in spoiled.stderr, "the check can fail"
 
 
+def test_whether_systemd_would_start_it_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("greenai.cli.commands.daemon_install.BOOTED", tmp_path / "not there")
+    done = cli("daemon", "install")
+    assert done.code == 0
+    assert "finds fault" not in done.err
+    assert "systemctl" not in done.out
+    assert "warning: systemd does not run this machine, nothing will start it" in done.err
+    monkeypatch.setattr("greenai.cli.commands.daemon_install.BOOTED", tmp_path)
+    done = cli("daemon", "install")
+    assert (done.code, done.err) == (0, "")
+    assert "start it: systemctl --user daemon-reload" in done.out
+
+
+def test_a_systemd_that_cannot_be_asked_finds_no_fault(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, corner: Path
+) -> None:
+    program = corner / "systemd-analyze"
+    program.write_text("no program")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(corner))
+    assert json.loads(cli("daemon", "install", "--json").out)["verified"] is None
+    program.write_text("#!/bin/sh\nexit 1\n")
+    done = cli("daemon", "install")
+    assert f"systemd finds fault with it: systemd-analyze verify --user {tmp_path}" in done.err
+
+
 def test_a_unit_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file")
     done = cli("daemon", "install")

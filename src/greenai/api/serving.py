@@ -68,8 +68,14 @@ def serve(
             f"another daemon runs this queue ({who})",
             hint="it needs no second one; greenai daemon status shows it, GREENAI_HOME sets another queue",
         )
+    _check_writable(doors)
     started(doors)
     run_ticks(doors, Memory(), stop=stop)
+
+
+def _check_writable(doors: QueueDoors) -> None:
+    """Raise StoreError where nothing could ever be done; later such trouble is waited out."""
+    doors.queue.release(doors.holder)
 
 
 def wait(
@@ -93,6 +99,8 @@ def wait(
     span = None if timeout is None else span_of(timeout)
     doors = _doors(settings, role="wait", clock=clock, warn=warn)
     end_at = None if span is None else doors.clock.now() + span
+    if doors.queue.holder(doors.clock.now()) is None:
+        _check_writable(doors)
     watch = _Watch(doors, [str(job_id) for job_id in job_ids], tell)
     run_ticks(doors, Memory(), stop=lambda: watch.are_over() or (end_at is not None and doors.clock.now() >= end_at))
     return watch.entries

@@ -6,6 +6,7 @@ SQL stands in files beside this one, in named blocks. `schema_1` begins a databa
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -91,6 +92,8 @@ class DatabaseFile:
     def _new(self) -> sqlite3.Connection:
         """A connection that may begin the database."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # SQLite gives the files beside it the same mode: what jobs are told stands in them.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         database = self._connect("mode=rwc")
         try:
             (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -313,7 +313,8 @@ class DurableQueue:
         for line in whole.splitlines(keepends=True):
             step = self._step(database, entries, line)
             if step is None:
-                self.repairs.append(f"a line of {self.log_path.name} is damaged and was left out: {line[:60]!r}")
+                begins = line[:60].decode(errors="replace").strip()
+                self.repairs.append(f"a line of {self.log_path.name} is damaged and was left out: {begins} ...")
                 continue
             entries[step[1].id] = step[1]
             steps.append(step)

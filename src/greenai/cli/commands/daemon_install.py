@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 ENABLE = "systemctl --user daemon-reload && systemctl --user enable --now greenai"
 LINGER = "loginctl enable-linger"
+BOOTED = Path("/run/systemd/system")
+"""There where systemd runs the machine (sd_booted(3))."""
+
+NO_SYSTEMD = "systemd does not run this machine, nothing will start it: start greenai daemon another way (nohup, cron's @reboot)"
 
 UNIT = """# Written by greenai daemon install. Secrets belong into a settings file of mode 0600, not here.
 [Unit]
@@ -59,8 +64,11 @@ def install(session: Session, *, only_print: bool, force: bool) -> None:
     else:
         session.screen.answer(f"wrote {path}", style="")
         if verified is False:
-            session.screen.warn("systemd-analyze verify finds fault with it")
-        session.screen.detail(f"  start it: {ENABLE}", f"  run it without being logged in: {LINGER}")
+            session.screen.warn(f"systemd finds fault with it: systemd-analyze verify --user {path} says what")
+        if BOOTED.is_dir():
+            session.screen.detail(f"  start it: {ENABLE}", f"  run it without being logged in: {LINGER}")
+        else:
+            session.screen.warn(NO_SYSTEMD)
 
 
 def unit(settings: Settings) -> str:
@@ -95,5 +103,12 @@ def _verified(path: Path) -> bool | None:
     program = shutil.which("systemd-analyze")
     if program is None:
         return None
-    done = subprocess.run([program, "verify", "--user", str(path)], capture_output=True, text=True, timeout=30, check=False)
+    command = [program, "verify", "--user", str(path)]
+    with tempfile.TemporaryDirectory() as elsewhere:
+        # Without a directory of a login session it would find fault with that, not with the unit.
+        environ = {"XDG_RUNTIME_DIR": elsewhere, **os.environ}
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environ)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
     return done.returncode == 0 and path.name not in done.stderr
