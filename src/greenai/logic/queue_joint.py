@@ -9,24 +9,20 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from greenai.errors import InputError, NoFeasibleWindow
-from greenai.logic.crowding import Arrangement, Crowd, arrange, coarse, reserve
+from greenai.logic.crowding import Arrangement, Crowd, arrange, coarse
 from greenai.logic.deciding import Policy
-from greenai.logic.packing import pack
 from greenai.logic.packing_grid import BoolArray, IntArray
 from greenai.logic.queue_ground import Ground, ground_of
+from greenai.logic.queue_packed import cleaner, fewer_out
 from greenai.logic.queue_room import Capacity, fits_together, power_w
 from greenai.logic.queue_times import TOLERANCE, left_at, may_start_at, rest_of, standing_windows
 from greenai.logic.sharing import dominant, hours_of
-from greenai.model.fleet import FleetJob
 from greenai.model.plan import Window
 from greenai.model.queue import Entry, Running
 from greenai.model.series import IntensitySeries, Source
 
 CUT_AT_MOST = 60
 """So many of the jobs that may be cut are planned in pieces; each takes a search."""
-
-PACKED_AT_MOST = 100
-"""So few jobs are packed by the thorough and slow way where the quick one leaves some out."""
 
 MANY = 1_000
 """More jobs than this give up some of their slack, so that many are equal and can be placed together."""
@@ -64,15 +60,10 @@ def joint_plan(
     crowd = _crowd(jobs, ground, capacity, now_at, used=used)
     running = np.array([isinstance(entry.status, Running) for entry in jobs], bool)
     hasty, late = _without_slack(jobs, crowd, now_at)
-    arrangement, out = arrange(crowd, pinned=np.flatnonzero(running), hasty=hasty[~running[hasty]], late=late[~running[late]])
-    if out.size and running.any():
-        # Only who runs and may pause can still make room.
-        other, still_out = arrange(crowd, pinned=np.flatnonzero(running)[:0], hasty=hasty, late=late)
-        arrangement, out = (other, still_out) if len(still_out) < len(out) else (arrangement, out)
-    conflict = _in_the_way(crowd, out)
-    if out.size and len(jobs) <= PACKED_AT_MOST and not hasty.size and not late.size and not running.any():
-        out, named = _packed(jobs, crowd, ground, arrangement, out=out)
-        conflict = named if named.size else conflict
+    arrangement, out, conflict = _arranged(crowd, ground, running=running, hasty=hasty, late=late)
+    if not out.size and len({entry.submission.share_of for entry in jobs}) == 1:
+        # The packer knows of no turns: where there are several users fairness comes before its grams.
+        arrangement = cleaner(arrangement, ground, stay=np.union1d(np.union1d(hasty, late), np.flatnonzero(running)))
     windows = {entry.id: _window(entry, ground, int(arrangement.start[j]), now_at) for j, entry in enumerate(jobs)}
     cuttable = [j for j, entry in enumerate(jobs) if entry.submission.job.constraints.interruptible]
     placed = [j for j in sorted(cuttable, key=lambda j: crowd.turn[j]) if arrangement.start[j] >= 0]
@@ -82,6 +73,27 @@ def joint_plan(
     if all(standing.values()) and _still_good(standing, windows, jobs, staying, ground=ground, capacity=capacity, now_at=now_at):
         return Joint(windows=standing)
     return Joint(windows=windows, conflict=tuple(jobs[j].id for j in conflict.tolist()) if out.size else ())
+
+
+def _arranged(
+    crowd: Crowd, ground: Ground, *, running: BoolArray, hasty: IntArray, late: IntArray
+) -> tuple[Arrangement, IntArray, IntArray]:
+    """All placed, those for which there is no room in time, and those who ask for too much.
+
+    First who runs stays; where that leaves some out, only who runs and may pause can still make room.
+    """
+    found = []
+    for stays in (running, np.zeros_like(running)) if running.any() else (running,):
+        pinned, at_once, after = np.flatnonzero(stays), hasty[~stays[hasty]], late[~stays[late]]
+        arrangement, out = arrange(crowd, pinned=pinned, hasty=at_once, late=after)
+        arrangement, out, named = fewer_out(arrangement, ground, out, stay=np.union1d(pinned, at_once), late=after)
+        unnamed = np.setdiff1d(out, named)
+        conflict = np.union1d(named, _in_the_way(crowd, unnamed))
+        waits = at_once[arrangement.start[at_once] != crowd.first[at_once]]
+        found.append((len(out) + len(waits), arrangement, out, conflict))
+        if not found[-1][0]:
+            break
+    return min(found, key=lambda one: one[0])[1:]
 
 
 def _still_good(
@@ -194,49 +206,6 @@ def _in_the_way(crowd: Crowd, out: IntArray) -> IntArray:
     shares = (crowd.needs > 0)[:, (crowd.needs[out] > 0).any(axis=0)].any(axis=1)
     there: IntArray = np.flatnonzero((crowd.first < end) & (crowd.end > first) & (crowd.end <= end) & shares)
     return there
-
-
-def _packed(
-    jobs: Sequence[Entry], crowd: Crowd, ground: Ground, arrangement: Arrangement, *, out: IntArray
-) -> tuple[IntArray, IntArray]:
-    """Look harder for room, where the quick way left some out: who is out then, and who is proved to ask for too much.
-
-    The arrangement takes what was found, if that is better.
-    """
-    rows = [
-        FleetJob(
-            id=str(j),
-            duration=int(crowd.length[j]) * ground.step,
-            earliest_at=ground.at(int(crowd.first[j])),
-            deadline_at=ground.at(int(crowd.end[j])),
-            power_w=float(crowd.power_kw[j]) * 1000,
-            places=(ground.zones[int(crowd.zone[j])],),
-            demands=dict(zip(ground.resources, crowd.needs[j].tolist(), strict=True)),
-            priority=int(crowd.rank[j]),
-        )
-        for j in range(len(jobs))
-    ]
-    if len(ground.zones) > 1:
-        # One machine cannot be in two places: `pack` would give each its own.
-        return out, out[:0]
-    source = Source(provider="queue", url="", fetched_at=ground.start_at, payload_sha256="")
-    values = ground.rates[0] / hours_of(ground.step)
-    series = IntensitySeries(start_at=ground.start_at, step=ground.step, values=values, zone=ground.zones[0], source=source)
-    free = {name: np.maximum(row, 0.0) for name, row in zip(ground.resources, ground.free, strict=True)}
-    packing = pack(rows, {ground.zones[0]: series}, {ground.zones[0]: free})
-    named = np.array([int(job_id) for job_id in packing.conflict] if packing.proved else [], np.int64)
-    if len(packing.unplaced) >= len(out):
-        return out, named
-    everyone = np.arange(len(jobs))
-    for j in np.flatnonzero(arrangement.start >= 0).tolist():
-        arrangement.lift(everyone[j : j + 1])
-    for allotment in packing.allotments:
-        j = int(allotment.job_id)
-        arrangement.put(everyone[j : j + 1], np.array([ground.floor(allotment.windows[0].start_at)]))
-    still_out = np.array([int(job_id) for job_id in packing.unplaced], np.int64)
-    arrangement.end[still_out] = ground.slots
-    reserve(arrangement, still_out)
-    return still_out, named
 
 
 # In pieces -----------------------------------------------------------------------------------------------------------

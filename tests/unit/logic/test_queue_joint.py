@@ -12,10 +12,11 @@ import pytest
 from tests.queue_world import NOON, lived, submission
 
 from greenai.errors import NoFeasibleWindow
-from greenai.logic import queue_joint
+from greenai.logic import queue_packed
 from greenai.logic.placing import greenest, interruptible
 from greenai.logic.queue_joint import Joint, joint_plan
 from greenai.logic.queue_room import Capacity, fits_together
+from greenai.model.fleet import Packing
 from greenai.model.job import Constraints
 from greenai.model.plan import Plan, Window
 from greenai.model.queue import Entry, JobEvent, Running, Submitted, Waiting, after
@@ -107,7 +108,7 @@ def test_where_not_all_fit_the_packer_leaves_fewer_out(monkeypatch: pytest.Monke
     assert set(late(found, entries)) <= set(found.conflict)
     # Those that are late follow at once: the machine never waits.
     assert max(found.windows[entry.id][-1].end_at for entry in entries) == NOON + sum(slots for slots, _, _ in TOO_MUCH) * SLOT
-    monkeypatch.setattr(queue_joint, "PACKED_AT_MOST", 0)
+    monkeypatch.setattr(queue_packed, "PACKED_AT_MOST", 0)
     quick = joint(entries, gpus=1)
     assert 1 == fewest_late(TOO_MUCH, 1) <= len(late(found, entries)) < len(late(quick, entries))
 
@@ -116,14 +117,110 @@ def two_zones() -> list[Entry]:
     return [*jobs_of(TWO_ZONES[:-1]), job(len(TWO_ZONES) - 1, *TWO_ZONES[-1], zone="DE")]
 
 
-def test_in_two_zones_the_packer_is_not_asked() -> None:
+def test_in_two_zones_the_packer_finds_room_on_the_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = two_zones()
     found = joint(entries, gpus=2)
-    assert len(late(found, entries)) == 1
-    assert set(late(found, entries)) <= set(found.conflict)
+    assert (late(found, entries), found.conflict) == ([], ())
+    monkeypatch.setattr(queue_packed, "PACKED_AT_MOST", 0)
+    assert len(late(joint(entries, gpus=2), entries)) == 1
 
 
-def test_a_plan_that_has_all_in_time_stands_where_a_new_one_has_not() -> None:
+@pytest.mark.parametrize("seed", range(60))
+def test_none_is_late_where_any_schedule_exists_and_else_those_are_named_that_cannot_all_be(seed: int) -> None:
+    rng = np.random.default_rng([seed, 5])
+    number, gpus = int(rng.integers(3, 6)), int(rng.integers(1, 4))
+    draws = (rng.integers(1, 5, number), rng.integers(0, 8, number), rng.integers(1, gpus + 1, number))
+    shapes = [(int(slots), int(slack), float(need)) for slots, slack, need in zip(*draws, strict=True)]
+    zones = [("GB", "DE")[choice] for choice in rng.integers(0, 2, number).tolist()]
+    entries = [job(place, *shape, zone=zone) for place, (shape, zone) in enumerate(zip(shapes, zones, strict=True))]
+    known = {zone: series(rng.uniform(50, 400, 60).tolist(), zone) for zone in dict.fromkeys(zones)}
+    found = joint(entries, gpus=gpus, series_by_zone=known)
+    if any_schedule(shapes, gpus) is not None:
+        assert (late(found, entries), found.conflict) == ([], ())
+    else:
+        assert set(late(found, entries)) & set(found.conflict)
+        assert any_schedule([shapes[int(job_id)] for job_id in found.conflict], gpus) is None
+
+
+def test_one_that_must_start_now_and_one_that_is_late_leave_the_packer_the_rest() -> None:
+    now_at = NOON + 3 * SLOT
+    puzzle = [job(place, *shape, submitted_at=now_at) for place, shape in enumerate(PUZZLE)]
+    entries = [*puzzle, job(8, 4, 2, submitted_at=NOON), job(9, 1, 0, 1.0, submitted_at=now_at + 20 * SLOT)]
+    found = joint(entries, gpus=2, now_at=now_at)
+    assert late(found, entries) == ["8"]
+    assert found.windows["8"][0].start_at >= max(found.windows[entry.id][0].start_at for entry in puzzle)
+
+
+def test_who_runs_gives_way_to_one_that_must_start_now() -> None:
+    window = Window(start_at=NOON - SLOT, end_at=NOON + 3 * SLOT)
+    limits = {"submitted_at": NOON - SLOT, "interruptible": True, "policy": "interruptible"}
+    running = lived(job(1, 4, 20, **limits), (Running(run_id="r", started_at=NOON - SLOT, windows=(window,), handle="h"), NOON))
+    urgent = job(2, 2, 0)
+    found = joint([running, urgent], gpus=1)
+    assert late(found, [running, urgent]) == []
+    assert found.windows["2"][0].start_at == NOON
+
+
+# As clean as the packer has it
+
+
+def grams(found: Joint, known: IntensitySeries) -> float:
+    return sum(known.integral_g_per_kw(window.start_at, window.end_at) for (window,) in found.windows.values())
+
+
+def least_g(shapes: Sequence[Shape], values: np.ndarray, gpus: float) -> float:
+    """Of all schedules that have these in time."""
+    edges = np.concatenate(([0.0], np.cumsum(values))) / 2
+    spans = [range(slack + 1) for _, slack, _ in shapes]
+    lawful = (starts for starts in product(*spans) if fits(shapes, starts, gpus))
+    return min(
+        sum(edges[begin + slots] - edges[begin] for begin, (slots, _, _) in zip(starts, shapes, strict=True)) for starts in lawful
+    )
+
+
+def tight(seed: int) -> tuple[list[Shape], np.ndarray]:
+    rng = np.random.default_rng([seed, 11])
+    return [(int(rng.integers(1, 4)), int(rng.integers(3, 8)), 1.0) for _ in range(4)], rng.uniform(50, 400, 60)
+
+
+def test_a_plan_is_as_clean_as_the_packer_has_it_beside_all_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed, quick, least = [], [], []
+    for seed in range(8):
+        shapes, values = tight(seed)
+        entries, known = jobs_of(shapes), series(values.tolist())
+        if any_schedule(shapes, 1) is None:
+            continue
+        least.append(least_g(shapes, values, 1))
+        packed.append(grams(joint(entries, gpus=1, series_by_zone={"GB": known}), known))
+        with monkeypatch.context() as patch:
+            patch.setattr(queue_packed, "CLEANED_CELLS", 0)
+            quick.append(grams(joint(entries, gpus=1, series_by_zone={"GB": known}), known))
+    assert all(each <= other * (1 + 1e-9) for each, other in zip(packed, quick, strict=True))
+    assert sum(least) <= sum(packed) <= 1.005 * sum(least)
+    assert sum(packed) < sum(quick)
+
+
+def test_a_packer_that_leaves_some_out_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes, values = tight(0)
+    entries, known = jobs_of(shapes), {"GB": series(values.tolist())}
+    monkeypatch.setattr(queue_packed, "CLEANED_CELLS", 0)
+    quick = joint(entries, gpus=1, series_by_zone=known)
+    monkeypatch.undo()
+    nothing = Packing(allotments=(), expected_g=0.0, at_once_g=None, unplaced=("0",), conflict=("0",), proved=False)
+    monkeypatch.setattr(queue_packed, "pack", lambda *_: nothing)
+    assert joint(entries, gpus=1, series_by_zone=known) == quick
+
+
+def test_where_there_are_several_users_turns_come_before_the_packer(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes, values = tight(0)
+    shared = [job(place, *shape, share_of=f"user {place % 2}") for place, shape in enumerate(shapes)]
+    found = joint(shared, gpus=1, series_by_zone={"GB": series(values.tolist())})
+    monkeypatch.setattr(queue_packed, "CLEANED_CELLS", 0)
+    assert found == joint(shared, gpus=1, series_by_zone={"GB": series(values.tolist())})
+
+
+def test_a_plan_that_has_all_in_time_stands_where_a_new_one_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_packed, "PACKED_AT_MOST", 0)
     entries, starts = two_zones(), any_schedule(TWO_ZONES, 2)
     assert starts is not None
     planned = windows_at(entries, starts)
@@ -131,6 +228,12 @@ def test_a_plan_that_has_all_in_time_stands_where_a_new_one_has_not() -> None:
     found = joint(waiting, gpus=2)
     assert [found.windows[entry.id] for entry in waiting] == [(window,) for window in planned]
     assert found.conflict == ()
+
+
+def test_plans_that_cannot_be_had_together_do_not_stand() -> None:
+    window = Window(start_at=NOON + SLOT, end_at=NOON + 3 * SLOT)
+    found = joint([lived(entry, (Waiting(windows=(window,)), NOON)) for entry in jobs_of([(2, 8, 1.0)] * 2)], gpus=1)
+    assert found.windows["0"] != found.windows["1"]
 
 
 # In pieces
