@@ -11,12 +11,14 @@ QUICK=""
 if [ "${1:-}" = --quick ]; then QUICK=yes; shift; fi
 case "${1:-}" in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 
-UNTESTED=() # what this machine could not test, said again at the end
 STEP="set-up"
-LOG="$(mktemp)"
+SAID="$(mktemp -d)" # what steps said that run beside others, and what this machine could not test
+BESIDE=()           # "pid name" of those that have not been gathered
 finish() {
-  local code=$?
-  rm -f "$LOG"
+  local code=$? one
+  for one in ${BESIDE[@]+"${BESIDE[@]}"}; do kill -INT -- "-${one%% *}" 2>/dev/null || true; done
+  wait
+  rm -rf "$SAID"
   if [ "$code" != 0 ]; then printf '\nFAILED: %s (exit %d)\n' "$STEP" "$code" >&2; fi
 }
 trap finish EXIT
@@ -29,7 +31,26 @@ step() { # step NAME COMMAND...: run it and say how long it took; a failure anyw
   printf -- '--- %s: %d s\n' "$STEP" $((SECONDS - begun))
 }
 
-untested() { UNTESTED+=("$1"); printf '\n!!! NOT TESTED HERE: %s\n' "$1"; }
+# Most steps use one core or wait, so some run beside others. Each has a process group of its own (set -m): Ctrl-C is
+# then passed on by `finish`, and means in there what it means to any program.
+beside() { # beside NAME COMMAND...: a step that others do not wait for; `gather` shows what it said
+  set -m
+  (step "$@") >"$SAID/$1.out" 2>&1 </dev/null &
+  set +m
+  BESIDE+=("$! $1")
+}
+
+gather() { # wait for the steps beside; the first that failed ends the run
+  local one failed=""
+  for one in ${BESIDE[@]+"${BESIDE[@]}"}; do
+    wait "${one%% *}" || failed="${failed:-${one#* }}"
+    cat "$SAID/${one#* }.out"
+  done
+  BESIDE=()
+  if [ -n "$failed" ]; then STEP="$failed"; return 1; fi
+}
+
+untested() { printf '%s\n' "$1" >>"$SAID/untested"; printf '\n!!! NOT TESTED HERE: %s\n' "$1"; }
 
 extra() { # extra NAME WHAT OPTION...: a heavy optional part, added to the environment; its tests skip themselves without it
   local lock="requirements-$1.lock" stamp=".venv-dev/greenai-$1" key
@@ -56,6 +77,15 @@ frameworks() { # their lock leaves PyTorch out, so it is taken as it is, without
   fi
 }
 
+extras() { # what the tests of optional parts need
+  step "extra: codecarbon" extra codecarbon "the CodeCarbon adapter against the real library"
+  step "extra: train" extra train "green training and its reports"
+  step "extra: torch" torch_at_hand
+  step "extra: frameworks" frameworks
+}
+
+types() { mypy && mypy examples scripts; }
+
 docs() { "$PY" -m sphinx -W --keep-going -q -b html docs docs/_build/html; }
 
 package() { # sdist, wheel from it, and that wheel in an environment of its own
@@ -76,17 +106,17 @@ package() { # sdist, wheel from it, and that wheel in an environment of its own
 
 demonstration() { # run.sh as a stranger runs it, with a grid service that does not answer
   rm -rf artifacts/demo
-  GREENAI_UK_URL="http://127.0.0.1:9" DEMO_DIR=artifacts/demo bash run.sh GB >"$LOG" 2>&1 || { cat "$LOG"; return 1; }
-  tail -n 6 "$LOG"
+  GREENAI_UK_URL="http://127.0.0.1:9" DEMO_DIR=artifacts/demo bash run.sh GB >"$SAID/demo" 2>&1 || { cat "$SAID/demo"; return 1; }
+  tail -n 6 "$SAID/demo"
   test -s artifacts/demo/evidence.json
 }
 
 pytest_with_coverage() { # two workers a core: most of the time tests wait for processes, servers and clocks
-  "$PY" -m pytest -q -n $((2 * $(nproc))) --dist worksteal --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@" | tee "$LOG"
+  "$PY" -m pytest -q -n $((2 * $(nproc))) --dist worksteal --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@" | tee "$SAID/pytest"
 }
 
 slurm() { # one real controller with two nodes, in its own directory, for one file of tests: not in parallel
-  if scripts/slurm_for_tests.sh install >"$LOG" 2>&1; then
+  if scripts/slurm_for_tests.sh install >"$SAID/slurm" 2>&1; then
     GREENAI_TEST_SLURM=required "$PY" -m pytest -q -n 0 tests/e2e/test_slurm.py
   else
     untested "Slurm: slurm-wlm and munge could not be installed (scripts/slurm_for_tests.sh install)"
@@ -96,14 +126,16 @@ slurm() { # one real controller with two nodes, in its own directory, for one fi
 prepare_env .venv-dev requirements-dev.lock
 export PATH="$PWD/.venv-dev/bin:$PATH"
 
-step "extra: codecarbon" extra codecarbon "the CodeCarbon adapter against the real library"
-step "extra: train" extra train "green training and its reports"
-step "extra: torch" torch_at_hand
-step "extra: frameworks" frameworks
+if [ -z "$QUICK" ]; then
+  beside demonstration demonstration
+  beside package package
+fi
+extras
+gather
+[ -n "$QUICK" ] || beside slurm slurm # waits more than it works; one core beside it is left free
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
-step "mypy" mypy
-step "mypy (scripts)" mypy examples scripts
+step "mypy" types
 step "import contracts" lint-imports --no-logo --no-cache # its cache keeps imports that were once unresolved
 step "codespell" codespell
 
@@ -113,10 +145,8 @@ if [ -n "$QUICK" ]; then
 fi
 
 step "docs" docs
-step "package" package
-step "demonstration" demonstration
-step "slurm" slurm
+gather
 step "pytest" pytest_with_coverage "$@"
-for gap in ${UNTESTED[@]+"${UNTESTED[@]}"}; do printf '!!! NOT TESTED HERE: %s\n' "$gap"; done
+while IFS= read -r gap; do printf '!!! NOT TESTED HERE: %s\n' "$gap"; done < <(cat "$SAID/untested" 2>/dev/null || true)
 printf '\nAll steps passed in %d s. pytest said:\n' "$SECONDS"
-tail -n1 "$LOG"
+tail -n1 "$SAID/pytest"
