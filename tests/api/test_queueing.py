@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -399,6 +400,24 @@ def test_a_second_daemon_is_refused(settings: Settings, submit: Any) -> None:
     with pytest.raises(InputError, match=r"another daemon runs this queue \(process 12 on other-machine\)"):
         api.serve(settings=settings, stop=lambda: True)
     assert api.tick_once(settings=settings) is False
+
+
+@pytest.mark.parametrize(
+    ("command", "ask", "said"),
+    [
+        ("sleep 1", {}, "a command is a list of words"),
+        (["sleep", "1"], {"priority": "high"}, "priority is a whole number, not 'high'"),
+        (["sleep", "1"], {"retries": "2"}, "retries is a whole number, not '2'"),
+        (["sleep", "1"], {"env": {"SEED": 3}}, "env hold text, not 'SEED': 3"),
+        (["sleep", "1"], {"labels": {1: "a"}}, "labels hold text, not 1: 'a'"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_before_it_is_stored(
+    settings: Settings, command: Any, ask: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        api.submit(command, duration="1h", settings=settings, **ask)
+    assert not api.jobs(settings=settings).jobs
 
 
 @pytest.mark.parametrize("begin", ["serve", "wait"])

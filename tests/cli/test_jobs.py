@@ -232,6 +232,26 @@ def test_show_tells_the_life_and_what_the_job_is(cli: Cli, queue: DurableQueue) 
     assert [event["kind"] for event in document["events"]] == ["submitted", "moved"]
 
 
+def test_show_says_how_its_time_is_chosen(cli: Cli) -> None:
+    pieces = ("--interruptible", "--min-chunk", "10m", "--max-segments", "3", "--priority", "5", "--retries", "2")
+    for words in (
+        pieces,
+        ("--interruptible",),
+        ("--threshold", "200"),
+        ("--percentile", "20", "--policy", "percentile"),
+        ("--policy", "asap"),
+        (),
+    ):
+        assert cli("submit", "--duration", "1h", *words, "--", "sleep", "1").code == 0
+    said = [cli("jobs", "show", number).out for number in ("1", "2", "3", "4", "5", "6")]
+    assert "policy    at most 3 pieces, none shorter than 10 min\n" in said[0]
+    assert "priority  5\n" in said[0]
+    assert "retries   0 of 2 used\n" in said[0]
+    for text, words in zip(said[1:5], ("may be cut into pieces", "threshold, 200 g/kWh", "percentile 20", "asap"), strict=True):
+        assert f"policy   {words}\n" in text
+    assert "policy" not in said[5]
+
+
 def test_show_of_nothing(cli: Cli, queue: DurableQueue) -> None:
     put(queue)
     done = cli("jobs", "show", "9")

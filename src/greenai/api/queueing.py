@@ -106,7 +106,10 @@ def job(job_id: Job, *, settings: Settings | None = None) -> Entry:
     """
     found = open_queue(queue_settings(settings)).entries([_id(job_id)])
     if len(found) > 1:
-        raise InputError(f"{job_id} is an array of {len(found)} jobs", hint=f"name one of them, for example {found[0].id}")
+        raise InputError(
+            f"{job_id} is an array of {len(found):,} jobs",
+            hint=f"name one of them, for example {found[0].id}; greenai jobs list --match {job_id}_ shows them",
+        )
     return found[0]
 
 

@@ -86,6 +86,7 @@ def submit(
         StoreError: the queue cannot be written.
     """
     refuse_unknown("submit", ask, Submitting)
+    _check_kinds(command, ask)
     known = queue_settings(settings, zone=zone)
     now_at = system_clock().now()
     submission = _submission(command, ask, known, now_at)
@@ -187,6 +188,19 @@ def _check(submission: Submission, settings: Settings, now_at: datetime) -> None
     if submission.executor == "local":
         _check_here(submission, settings)
     _check_time(job, now_at)
+
+
+def _check_kinds(command: Sequence[str], ask: Submitting) -> None:
+    """Refuse what is of another kind than it must be: once stored it would trouble whoever runs the queue."""
+    if isinstance(command, str):
+        raise InputError("a command is a list of words, not one string", hint="shlex.split makes one of it")
+    for what, given in {"labels": ask.get("labels", {}), "env": ask.get("env", {})}.items():
+        for name, value in given.items():
+            if not (isinstance(name, str) and isinstance(value, str)):
+                raise InputError(f"{what} hold text, not {name!r}: {value!r}", hint="write it as str(...)")
+    for what in ("priority", "retries"):
+        if not isinstance(ask.get(what, 0), int):
+            raise InputError(f"{what} is a whole number, not {ask.get(what)!r}")
 
 
 def _check_policy(job: Job, now_at: datetime) -> None:

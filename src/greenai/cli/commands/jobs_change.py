@@ -69,7 +69,7 @@ def _tell(session: Session, entries: tuple[Entry, ...], holder: str | None) -> N
         for line in said:
             session.screen.answer(line, style="")
     else:
-        session.screen.answer(f"{len(entries)} jobs: {_summary(entries)}", style="")
+        session.screen.answer(f"{len(entries):,} jobs: {_summary(entries)}", style="")
     if holder is None and any(not entry.is_over for entry in entries):
         session.screen.warn(NO_DAEMON)
 

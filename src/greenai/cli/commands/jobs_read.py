@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from greenai.api.queueing import JobPage
+    from greenai.model.job import Job
     from greenai.model.queue import Entry, JobEvent, Submission
 
 LEAST_COMMAND = 24
@@ -113,6 +114,9 @@ def _show(session: Session, entry: Entry, events: tuple[JobEvent, ...], evidence
         ("draws", f"about {submission.job.power_w:.3g} W" if submission.job.power_w else ""),
         ("each pause", _pause_words(submission)),
         ("done by", words.day_time(limits.deadline_at, zone)),
+        ("policy", _policy_words(submission.job)),
+        ("priority", str(submission.priority) if submission.priority else ""),
+        ("retries", f"{entry.failures} of {submission.retries} used" if submission.retries else ""),
         ("zone", submission.job.zone),
         ("where", submission.cwd if submission.executor == "local" else f"{submission.cwd}, by {submission.executor}"),
         ("after", ", ".join(submission.after)),
@@ -122,6 +126,24 @@ def _show(session: Session, entry: Entry, events: tuple[JobEvent, ...], evidence
     screen.detail(facts([(moment(event.at, now_at, zone), text) for event, text in life(events, zone)]))
     if evidence:
         screen.detail("", facts(_evidence_rows(evidence)))
+
+
+def _policy_words(job: Job) -> str:
+    """How its time is chosen, where that is not what every job has."""
+    from greenai.cli import words
+
+    limits, said = job.constraints, []
+    if job.policy == "threshold" and limits.max_g_per_kwh is not None:
+        said.append(f"threshold, {limits.max_g_per_kwh:g} g/kWh")
+    elif job.policy == "percentile":
+        said.append(f"percentile {limits.percentile:g}")
+    elif job.policy not in {"greenest", "interruptible"}:
+        said.append(job.policy)
+    if limits.interruptible:
+        least = f", none shorter than {words.about(limits.min_chunk)}" if limits.min_chunk else ""
+        most = f"at most {limits.max_segments} pieces" if limits.max_segments else "may be cut into pieces"
+        said.append(f"{most}{least}")
+    return "; ".join(said)
 
 
 def _pause_words(submission: Submission) -> str:

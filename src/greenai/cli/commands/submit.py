@@ -99,7 +99,7 @@ def _tell(session: Session, entries: tuple[Entry, ...], holder: str | None, *, o
 
     screen, first = session.screen, entries[0]
     number = first.id.partition("_")[0]
-    many = f"array {number}, {len(entries)} jobs" if first.submission.array_index is not None else f"job {number}"
+    many = f"array {number}, {len(entries):,} jobs" if first.submission.array_index is not None else f"job {number}"
     limits, settings = first.submission.job.constraints, session.settings()
     assumed = " (assumed, set it with --finish-by)" if open_ended else ""
     screen.answer(f"submitted {many}")
