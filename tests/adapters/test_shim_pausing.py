@@ -241,6 +241,46 @@ def test_what_left_the_group_is_frozen_and_stopped_too(world):
     waited(lambda: not processes_with("GREENAI_RUN_ID", world.run_id()))
 
 
+RELAY = """
+import ctypes, os, time
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: what ends is taken note of here
+if os.fork():
+    while True:
+        os.waitpid(-1, 0)
+ticks = os.open("ticks", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+print("up", flush=True)
+while True:
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.write(ticks, b".")
+    time.sleep(0.002)
+"""
+"""Each process starts another in a session of its own, and ends: whoever looks for them once finds only the last."""
+
+BARE = "env -i setsid sh -c 'while :; do echo x >> ticks; sleep 0.05; done' & echo up; wait"
+"""A worker that left the group and carries none of our variables; its parent lives."""
+
+
+@pytest.mark.parametrize("command", [["python", "-u", "-c", RELAY], ["sh", "-c", BARE]], ids=["relay", "bare"])
+def test_what_runs_away_or_hides_is_frozen_killed_and_thawed_with_the_rest(world, command):
+    world.launch(world.task(*([sys.executable] if command[0] == "python" else ["sh"]), *command[1:], pause_way="freeze"))
+    ticks = world.place / "ticks"
+    waited(lambda: ticks.exists() and ticks.stat().st_size > 20)
+    world.pause()
+    world.frozen()
+    before = ticks.stat().st_size
+    time.sleep(0.7)
+    assert ticks.stat().st_size == before
+    world.resume()
+    waited(lambda: ticks.stat().st_size > before)
+    world.stop()
+    assert world.exited().note == "stopped by the user"
+    before = ticks.stat().st_size
+    time.sleep(0.5)
+    assert ticks.stat().st_size == before, "nothing of it is left"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_whoever_wants_the_shim_to_end_gets_a_saved_program(world, number):
     """Slurm and Kubernetes send TERM to whom they started."""

@@ -10,12 +10,8 @@ from pathlib import Path
 
 def start_ticks(pid: int) -> int:
     """Start time of a process, field 22 of /proc/<pid>/stat (proc(5)); 0 when there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return 0
-    # The name in field 2 may hold spaces and brackets: count from its end.
-    return int(stat[stat.rindex(b")") + 2 :].split()[19])
+    fields = fields_of(pid)
+    return int(fields[19]) if fields else 0
 
 
 def handle_of(pid: int) -> str:
@@ -31,13 +27,7 @@ def is_alive(handle: str) -> bool:
 
 def is_running(handle: str) -> bool:
     """Whether that process does anything yet: a dead one stays in the table until its parent looks, in some containers never."""
-    if not is_alive(handle):
-        return False
-    try:
-        stat = Path(f"/proc/{handle.partition(':')[0]}/stat").read_bytes()
-    except OSError:
-        return False
-    return stat[stat.rindex(b")") + 2 :][:1] not in {b"Z", b"X"}
+    return is_alive(handle) and state_of(int(handle.partition(":")[0])) not in {b"", b"Z", b"X"}
 
 
 @cache
@@ -53,7 +43,7 @@ def processes_with(variable: str, value: str) -> tuple[int, ...]:
     """Every process that was started with this environment variable, as far as this user may look."""
     wanted = f"{variable}={value}".encode()
     return tuple(
-        int(place.parent.name) for place in Path("/proc").glob("[0-9]*/environ") if wanted in _environment(place).split(b"\0")
+        int(place.parent.name) for place in Path("/proc").glob("[0-9]*/environ") if wanted in environment_of(place).split(b"\0")
     )
 
 
@@ -63,23 +53,22 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def send_to_all(leader: int, variable: str, value: str, number: int) -> None:
-    """Signal a process group, and whatever left it but still carries the variable: this process itself excepted."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
-    for pid in processes_with(variable, value):
-        if pid != os.getpid() and _group_of(pid) not in {leader, None}:
-            send(pid, number)
+def state_of(pid: int) -> bytes:
+    """Its state, field 3: R and S run, D waits in the kernel, T is stopped, Z and X are over; empty where there is none."""
+    return (fields_of(pid) or [b""])[0]
 
 
-def _group_of(pid: int) -> int | None:
+def fields_of(pid: int) -> list[bytes]:
+    """What stands in /proc/<pid>/stat from field 3 on: the name before it may hold spaces and brackets."""
     try:
-        return os.getpgid(pid)
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return None
+        return []
+    return stat[stat.rindex(b")") + 2 :].split()
 
 
-def _environment(place: Path) -> bytes:
+def environment_of(place: Path) -> bytes:
+    """What a process was started with; empty for one that is over or that this user may not look at."""
     try:
         return place.read_bytes()
     except OSError:

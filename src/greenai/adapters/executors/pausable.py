@@ -26,7 +26,8 @@ from types import FrameType
 from typing import IO, Any, Literal
 
 from greenai import pause
-from greenai.adapters.executors._processes import handle_of, send_to_all
+from greenai.adapters.executors._kin import Kin
+from greenai.adapters.executors._processes import handle_of
 from greenai.adapters.executors._run_files import RunFiles, now
 from greenai.adapters.executors.local import check_command
 from greenai.errors import GreenaiError, InputError, StoreError
@@ -94,6 +95,7 @@ class PausableExecutor:
         self._previous: dict[int, Any] = {}
         self._child: subprocess.Popen[bytes] | None = None
         self._run_id = ""
+        self._all: Kin | None = None
         self._spans: list[Window] = []
         self._frozen_at: datetime | None = None
         self._state: Literal["runs", "asked", "ending", "killed"] = "runs"
@@ -170,7 +172,7 @@ class PausableExecutor:
         self._thawed()
         if self._state in {"ending", "killed"}:
             # Not waited for yet, so the group's number is still its own: what the command left behind goes too.
-            self._send(self._child, signal.SIGKILL)
+            self._kin(self._child).still(signal.SIGKILL)
         code = self._child.wait()
         exit_code = self._meant(128 - code if code < 0 else code)
         # Before the end is told: whoever hears of it may take what the command held (its GPUs).
@@ -295,7 +297,8 @@ class PausableExecutor:
     def _freeze(self, child: subprocess.Popen[bytes]) -> None:
         if self._frozen_at is not None:
             return
-        self._send(child, signal.SIGSTOP)
+        if not self._kin(child).still(signal.SIGSTOP):
+            self.note = "some of its processes could not be frozen"
         self._frozen_at = now()
         self.at_edge()
         with suppress(StoreError):
@@ -320,4 +323,8 @@ class PausableExecutor:
 
     def _send(self, child: subprocess.Popen[bytes], number: int) -> None:
         """To the child's whole group, which is its session's, and to what left it."""
-        send_to_all(child.pid, pause.RUN_ID, self._run_id, number)
+        self._kin(child).send(number)
+
+    def _kin(self, child: subprocess.Popen[bytes]) -> Kin:
+        self._all = self._all or Kin(child.pid, pause.RUN_ID, self._run_id)
+        return self._all
