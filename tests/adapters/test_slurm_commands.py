@@ -129,6 +129,16 @@ def test_lines_of_squeue_that_are_no_jobs_are_passed_over(fake: Fake) -> None:
     )
 
 
+def test_the_number_of_an_array_means_all_its_tasks_and_one_that_waits_with_others_can_be_meant(fake: Fake) -> None:
+    ends = "1795575600|greenai:run=r"
+    fake.jobs(f"7_[1-2,4-8:2%2]|PENDING|BeginTime|{ends}", f"7_3|RUNNING|None|{ends}", f"70|RUNNING|None|{ends}")
+    slurm = Slurm(fake.environ)
+    assert [job.job_id for job in slurm.meant("7")] == ["7_[1-2,4-8:2]", "7_3"]
+    assert [job.job_id for job in slurm.meant("7_3")] == ["7_3"]
+    assert [(job.job_id, job.is_in_line) for job in slurm.meant("7_6", "70")] == [("7_6", True), ("70", False)]
+    assert slurm.meant("7_5") == slurm.meant("7_") == slurm.meant("8") == slurm.meant("7_x") == ()
+
+
 def test_what_slurm_knows_and_what_it_forgot(fake: Fake) -> None:
     fake.put("sbatch", TAKES)
     fake.put("scancel", 'echo "$@" >>{said}')
@@ -143,6 +153,23 @@ def test_what_slurm_knows_and_what_it_forgot(fake: Fake) -> None:
     (fake.place / "home/runs/run-1/begun.json").write_text("{}")
     fake.jobs("5|NODE_FAIL|None|1795575600|greenai:run=run-1")
     assert executor(fake).look("run-1", "5") == Gone(reason="Slurm's job 5 ended as NODE_FAIL and left no exit code")
+
+
+def test_progress_is_what_the_program_tells_else_what_it_printed(fake: Fake) -> None:
+    fake.put("sbatch", TAKES)
+    seen = executor(fake)
+    seen.schedule(task(), MOMENT)
+    run = fake.place / "home/runs/run-1"
+    (run / "output.log").write_text("Epoch 3/10\n")
+    assert seen.look("run-1", "5") == Alive(handle="5", in_line=True)
+    fake.jobs("5|RUNNING|None|1795575600|greenai:run=run-1")
+    seen = executor(fake)
+    assert seen.look("run-1", "5") == Alive(handle="5", progress_share=0.2, is_read=True)
+    with (run / "output.log").open("a") as output:
+        output.write("Epoch 4/10\n")
+    assert seen.look("run-1", "5") == Alive(handle="5", progress_share=pytest.approx(0.3), is_read=True)
+    (run / "progress").write_text("0.75\n")
+    assert seen.look("run-1", "5") == Alive(handle="5", progress_share=0.75)
 
 
 def test_trouble_on_the_node_is_told_once_then_it_is_tried_again(fake: Fake) -> None:

@@ -23,6 +23,7 @@ from greenai.adapters.executors.slurm import SlurmExecutor
 from greenai.errors import InputError, StoreError
 from greenai.model.queue import Alive, Exited, Gone, RunState, Task, Unstarted
 from greenai.testing.executors import JobExecutorContract
+from greenai.testing.grid import FakeGrid
 
 REQUIRED = os.environ.get("GREENAI_TEST_SLURM") == "required"
 pytestmark = [
@@ -46,10 +47,13 @@ while done < 12:
 """
 PAUSABLE = """#!/bin/bash
 #SBATCH --time=10
-trap 'echo $n >saved; {leave}' USR1
-n=$(cat saved 2>/dev/null || echo 0)
-while [ $n -lt 12 ]; do sleep 0.5; n=$((n+1)); echo step $n; done
+saved=saved$SLURM_ARRAY_TASK_ID
+trap 'echo $n >$saved; {leave}' USR1
+n=$(cat $saved 2>/dev/null || echo 0)
+if [ $n = 0 ]; then end=1000; else end=$((n + 3)); fi
+while [ $n -lt $end ]; do sleep 0.2; n=$((n+1)); echo step $n; done
 """
+"""It goes on until it is asked to save, then to three steps further."""
 
 
 @pytest.fixture(scope="module")
@@ -202,19 +206,21 @@ def _output(home: Path, run_id: str) -> str:
 
 
 def test_a_frozen_one_is_suspended_and_others_get_its_core(slurm: Cluster, home: Path, executor: SlurmExecutor) -> None:
-    steps = "import time\nfor step in range(10): time.sleep(0.1); print(step, flush=True)"
-    handle = executor.launch(task("ice", sys.executable, "-c", steps, pause_way="freeze"))
-    until(lambda: "2" in _output(home, "ice"), "some steps")
-    executor.pause("ice", handle)
+    steps = "import time\nfor step in range(10): time.sleep(0.1); print(f'Epoch {step + 1}/10', flush=True)"
+    handle = executor.launch(task("ice", sys.executable, "-c", steps))
+    until(lambda: "Epoch 3/" in _output(home, "ice"), "some steps")
+    executor.pause("ice", handle, "freeze")
     until(lambda: slurm.state(handle).startswith("SUSPENDED"), "Slurm to suspend it")
     state = executor.look("ice", handle)
     assert isinstance(state, Alive)
     assert state.frozen
+    done = _output(home, "ice").count("Epoch") - 1
+    assert (state.progress_share, state.is_read) == (done / 10, True), "read from what it printed"
     other = executor.launch(task("water", "true", demands={"cpus": 2.0}))
     assert became(executor, "water", other, Exited).exit_code == 0
     executor.resume("ice", handle)
     assert became(executor, "ice", handle, Exited).exit_code == 0
-    assert _output(home, "ice").split() == [str(step) for step in range(10)]
+    assert _output(home, "ice").splitlines() == [f"Epoch {step + 1}/10" for step in range(10)]
 
 
 # Ending --------------------------------------------------------------------------------------------------------------
@@ -350,11 +356,58 @@ def test_a_script_saves_on_usr1_and_comes_back_as_the_same_job(slurm: Cluster, h
     check(json.loads(paused.stdout), "slurm_pause")
     assert slurm.state(job_id).startswith("PENDING")
     slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
-    until(lambda: "step 12" in out.read_text(encoding="utf-8"), "it to come back and end")
+    last = int((place / "saved").read_text(encoding="utf-8")) + 3
+    until(lambda: f"step {last}\n" in out.read_text(encoding="utf-8"), "it to come back and end")
     steps = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("step")]
-    assert steps == [f"step {number}" for number in range(1, 13)]
+    assert steps == [f"step {number}" for number in range(1, last + 1)]
     until(lambda: slurm.state(job_id).startswith("COMPLETED"), "the job to end")
     assert slurm.field(job_id, "Restarts") == "1"
+
+
+def test_an_array_goes_where_it_is_cleanest_with_one_begin_and_is_paused_as_a_whole(slurm: Cluster, home: Path) -> None:
+    script = slurm.place / "array.sh"
+    script.write_text(PAUSABLE.format(leave="exit 75"), encoding="utf-8")
+
+    def greenai(*words: str) -> str:
+        more = {"GREENAI_HOME": str(home), "GREENAI_SLURM_PARTITIONS": "GB-13=gb,GB-1=fr", "GREENAI_ZONE": "GB"}
+        done = slurm.say(*GREENAI, "slurm", *words, GREENAI_UK_URL=url, **more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def tasks() -> list[str]:
+        return slurm.say("squeue", "-h", "-r", "-t", "PD,R", "-o", "%i %T %P", "-n", "array").stdout.split("\n")[:-1]
+
+    with FakeGrid() as grid:
+        url = grid.url
+        words = (
+            "--anywhere",
+            "--finish-by",
+            "24h",
+            "--pausable",
+            "--json",
+            "--",
+            "--array=1-3%2",
+            "-J",
+            "array",
+            "-o",
+            "/dev/null",
+        )
+        document = json.loads(greenai("wrap", *words, str(script)))
+    check(document, "slurm_wrap")
+    assert document["partition"] == "fr", "the north of Scotland has the cleaner grid"
+    assert document["notes"][0].startswith("of the partitions fr ")
+    assert document["duration_s"] == 2 * 600.0, "two rounds of ten minutes"
+    array = document["job_id"]
+    assert sorted(tasks()) == [f"{array}_{number} PENDING fr" for number in (1, 2, 3)]
+    slurm.say("scontrol", "update", f"JobId={array}", "StartTime=now")
+    until(lambda: sum("RUNNING" in line for line in tasks()) == 2, "two tasks to run")
+    greenai("pause", array, "--until", "5h", "--within", "50s")
+    assert sorted(tasks()) == [f"{array}_{number} PENDING fr" for number in (1, 2, 3)]
+    starts = slurm.say("squeue", "-h", "-r", "-j", array, "-o", "%S", SLURM_TIME_FORMAT="%s").stdout.split()
+    assert all(4.5 * 3600 < int(start) - time.time() < 5.1 * 3600 for start in starts), starts
+    greenai("pause", f"{array}_2")
+    assert slurm.state(f"{array}_2") == "PENDING JobHeldUser"
+    slurm.say("scancel", array)
 
 
 def test_the_queue_hands_a_job_to_slurm_which_runs_it_without_a_daemon(slurm: Cluster, home: Path, series: Path) -> None:

@@ -87,15 +87,17 @@ def wrap(
         NoFeasibleWindow: the job does not fit before its end.
     """
     known = settings_with(settings)
-    told, notes = stated(arguments, _script(arguments)), []
+    told, notes = stated(arguments, _script(arguments)), list[str]()
     if told.has("--begin"):
         raise InputError("sbatch is given a --begin already", hint="leave it out: greenai sets it")
     source = "given"
     if ask.get("duration") is None:
-        ask["duration"], source = _length(told), "the time limit, an upper bound"
+        ask["duration"], source = _length(told) * told.rounds, "the time limit, an upper bound"
+        if told.rounds > 1:
+            source = f"{told.rounds} times the time limit: not all tasks run at once"
     if ask.get("interruptible"):
         raise InputError("a script of Slurm is planned in one piece", hint="for pieces: greenai submit --executor slurm")
-    answer, partition = _cleanest(told, known, ask, anywhere=anywhere)
+    answer, partition = _cleanest(told, known, ask, notes, anywhere=anywhere)
     if answer.decision.action == "miss":
         raise NoFeasibleWindow(answer.decision.reason, hint="allow a later finish (--finish-by) or a shorter run (--duration)")
     run_id = new_run_id(answer.decision.made_at)
@@ -125,19 +127,25 @@ def pause(job_id: str, *, until: Moment | None = None, within: timedelta = COMES
     """Ask the script of a job to save and leave by USR1, and let it come back at `until`; without it, when it is released.
 
     The script comes back by RequeueExit=75 in slurm.conf, or by its own `scontrol requeue`.
-    A job that waits in line is only moved.
+    A job that waits in line is only moved. The number of an array means all its tasks
+    that are not over; 7_3 means one.
 
     Raises:
         UnknownJob: Slurm has no such job of this user.
-        GreenaiError: it did not come back within `within`.
+        GreenaiError: it did not come back within `within`, or a task did not though others did.
     """
     slurm = slurm_commands()
     until_at = None if until is None else moment_of(until, system_clock().now()).astimezone(UTC)
-    if not _job(slurm, job_id).is_in_line:
-        slurm.signal(job_id, "USR1")
-        _await(lambda: _is_back(slurm, job_id), job_id, within)
+    found = slurm.meant(job_id)
+    if not found:
+        raise UnknownJob(f"Slurm has no job {job_id} of yours", hint="squeue --me lists them")
+    asked = [job.job_id for job in found if job.is_live or (job.job_id == job_id and not job.is_in_line)]
+    for number in asked:
+        slurm.signal(number, "USR1")
+    _await(lambda: _is_back(slurm, job_id, asked), job_id, within)
     if until_at is None:
-        slurm.hold(job_id)
+        for job in _in_line(slurm, job_id):
+            slurm.hold(job.job_id)
     else:
         moment = until_at
         _await(lambda: _keeps_begin(slurm, job_id, moment), job_id, within)
@@ -183,14 +191,16 @@ class Beside:
 def energy(job_ids: Sequence[str] = (), *, settings: Settings | None = None) -> tuple[Beside, ...]:
     """What each job of Slurm used: the evidence of all its legs, and beside it what sacct counted.
 
+    Tasks of an array are jobs by themselves; the number of an array means all of them.
+
     Raises:
         StoreError: the ledger cannot be read, or Slurm does not answer.
     """
     legs: dict[str, list[dict[str, Any]]] = {}
     for document in evidence_list(settings=settings):
-        job_id = _labels(document).get("slurm_job_id", "")
-        if job_id and (not job_ids or job_id in job_ids):
-            legs.setdefault(job_id, []).append(document)
+        names = _names(_labels(document))
+        if names and (not job_ids or any(name in job_ids for name in names)):
+            legs.setdefault(names[0], []).append(document)
     slurm = slurm_commands()
     return tuple(_beside(slurm, job_id, documents) for job_id, documents in legs.items())
 
@@ -208,6 +218,13 @@ def _beside(slurm: Slurm, job_id: str, documents: Sequence[dict[str, Any]]) -> B
 def _labels(document: dict[str, Any]) -> dict[str, str]:
     labels: dict[str, str] = document["inputs"]["labels"]
     return labels
+
+
+def _names(labels: dict[str, str]) -> tuple[str, ...]:
+    """How users call the job of some evidence, best first: 7_3, 9 and 7 for the task of an array; none outside Slurm."""
+    job_id, array = labels.get("slurm_job_id", ""), labels.get("slurm_array", "")
+    task = f"{array}_{labels.get('slurm_array_task', '')}" if array else ""
+    return tuple(name for name in (task, job_id, array) if name) if job_id else ()
 
 
 def _script(arguments: Sequence[str]) -> str:
@@ -239,8 +256,8 @@ def _zones(settings: Settings) -> dict[str, str]:
     return {partition: zone for zone, partition in pairs_of(settings.slurm_partitions)}
 
 
-def _cleanest(told: Stated, settings: Settings, ask: Asking, *, anywhere: bool) -> tuple[PlanAnswer, str]:
-    """The plan, and the partition that had to be chosen for it; none where sbatch is told or may choose itself."""
+def _cleanest(told: Stated, settings: Settings, ask: Asking, notes: list[str], *, anywhere: bool) -> tuple[PlanAnswer, str]:
+    """The plan, and the partition that had to be chosen for it, noting beside which; none where sbatch is told or may choose."""
     zones = _zones(settings)
     if not anywhere:
         named = [zones[name] for name in told.partitions if name in zones]
@@ -251,6 +268,7 @@ def _cleanest(told: Stated, settings: Settings, ask: Asking, *, anywhere: bool) 
         raise InputError("no partition is known to stand in a zone", hint='set slurm_partitions = "GB=london,FR=paris"')
     plans = {partition: plan(zone=zone, settings=settings, **ask) for partition, zone in sorted(zones.items())}
     best = min(plans, key=lambda name: _expected(plans[name]))
+    notes.append("of the partitions " + ", ".join(f"{name} {_expected(one):.0f} g/kWh" for name, one in plans.items()))
     return plans[best], best
 
 
@@ -271,32 +289,38 @@ def _pausing(told: Stated) -> list[str]:
     return own
 
 
-def _job(slurm: Slurm, job_id: str) -> SlurmJob:
-    found = [job for job in slurm.jobs(fresh=True) if job.job_id == job_id]
-    if not found:
-        raise UnknownJob(f"Slurm has no job {job_id} of yours", hint="squeue --me lists them")
-    return found[0]
+def _in_line(slurm: Slurm, job_id: str) -> list[SlurmJob]:
+    return [job for job in slurm.meant(job_id) if job.is_in_line]
 
 
-def _is_back(slurm: Slurm, job_id: str) -> bool:
-    """Whether a job that was asked to leave waits in line again; raises GreenaiError where it has ended."""
-    job = _job(slurm, job_id)
-    if not (job.is_in_line or job.is_live):
-        raise GreenaiError(
-            f"job {job_id} ended as {job.state} and does not come back",
-            hint="it must save, then exit 75 with RequeueExit=75 in slurm.conf, or call scontrol requeue itself",
-        )
-    return job.is_in_line
+def _is_back(slurm: Slurm, job_id: str, asked: Sequence[str]) -> bool:
+    """Whether all that were asked to leave wait in line again or, of an array, are done; raises GreenaiError where one is not."""
+    jobs = slurm.meant(*asked)
+    for job in jobs:
+        is_done = job.job_id != job_id and job.state == "COMPLETED"
+        if not (job.is_in_line or job.is_live or is_done):
+            raise GreenaiError(
+                f"job {job.job_id} ended as {job.state} and does not come back",
+                hint="it must save, then exit 75 with RequeueExit=75 in slurm.conf, or call scontrol requeue itself",
+            )
+    return not any(job.is_live for job in jobs)
 
 
 def _keeps_begin(slurm: Slurm, job_id: str, moment: datetime) -> bool:
     """Whether Slurm keeps the begin it is given: while it puts a requeued job back in line, it sets its own, two minutes off."""
-    if not _job(slurm, job_id).is_in_line:
+    waiting = _in_line(slurm, job_id)
+    for job in waiting:
+        slurm.start_at(job.job_id, moment)
+    if waiting:
+        time.sleep(SETTLES_AFTER_S)
+    return all(_begins_at(job, moment) for job in _in_line(slurm, job_id))
+
+
+def _begins_at(job: SlurmJob, moment: datetime) -> bool:
+    """Whether that is the begin of a job; later, or not known yet, is right too where something else keeps it back."""
+    if job.start_at is not None and abs(job.start_at - moment) < SAME_BEGIN:
         return True
-    slurm.start_at(job_id, moment)
-    time.sleep(SETTLES_AFTER_S)
-    job = _job(slurm, job_id)
-    return not job.is_in_line or (job.start_at is not None and abs(job.start_at - moment) < SAME_BEGIN)
+    return job.reason not in {"BeginTime", "None"} and (job.start_at is None or job.start_at > moment)
 
 
 def _await(holds: Callable[[], bool], job_id: str, within: timedelta) -> None:

@@ -13,7 +13,9 @@ from types import MappingProxyType
 
 from greenai.errors import InputError
 
-SHORT: Mapping[str, str] = MappingProxyType({"-t": "--time", "-b": "--begin", "-p": "--partition", "-J": "--job-name"})
+SHORT: Mapping[str, str] = MappingProxyType(
+    {"-t": "--time", "-b": "--begin", "-p": "--partition", "-J": "--job-name", "-a": "--array"}
+)
 """Short forms of the options that matter here."""
 
 ASKED_FOR = (
@@ -26,12 +28,14 @@ ASKED_FOR = (
     "--requeue",
     "--no-requeue",
     "--open-mode",
+    "--array",
 )
 WITHOUT_VALUE = ("--requeue", "--no-requeue")
 
 _LIMIT = re.compile(
     r"(?:(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<first>\d+)(?::(?P<m>\d+)(?::(?P<s>\d+))?)?)"
 )
+_TASKS = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+)(?::(?P<step>[1-9]\d*))?)?")
 _LONGEST_DAYS = 3650
 """Slurm's "no limit" is 2^32 - 2 minutes, which some of its words write as 2982616-04:14:00."""
 
@@ -52,9 +56,23 @@ class Stated:
         return limit_of(self.options["--time"]) if "--time" in self.options else None
 
     @property
+    def rounds(self) -> int:
+        """How many times its length an array takes at least: the tasks of 1-6%2 run in three rounds; 1 for any other job."""
+        spec, _, at_once = self.options.get("--array", "").partition("%")
+        parts = [_TASKS.fullmatch(part) for part in spec.split(",")]
+        if not at_once.isdecimal() or int(at_once) < 1 or not all(parts):
+            return 1
+        return max(1, -(-sum(_number_of(part) for part in parts if part) // int(at_once)))
+
+    @property
     def partitions(self) -> tuple[str, ...]:
         """The partitions that were named."""
         return tuple(name for name in self.options.get("--partition", "").split(",") if name)
+
+
+def _number_of(tasks: re.Match[str]) -> int:
+    first, last, step = int(tasks["first"]), int(tasks["last"] or tasks["first"]), int(tasks["step"] or 1)
+    return max(0, (last - first) // step + 1)
 
 
 def stated(arguments: Sequence[str], script: str) -> Stated:

@@ -72,3 +72,22 @@ def test_the_begin_is_always_the_same_moment(second: int) -> None:
         assert text == f"uts{second}"
     else:
         assert datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC) == moment
+
+
+@pytest.mark.parametrize(
+    ("words", "rounds"),
+    [
+        ([], 1),
+        (["--array=1-6"], 1),
+        (["--array=1-6%2"], 3),
+        (["-a", "1-7%2"], 4),
+        (["-a0-9:3,20%3"], 2),
+        (["--array=1-6%9"], 1),
+        (["--array=6-1%2"], 1),
+        (["--array=1-6%0"], 1),
+        (["--array=x%2"], 1),
+        (["--array=%2"], 1),
+    ],
+)
+def test_an_array_of_which_not_all_tasks_run_at_once_takes_several_times_its_length(words: list[str], rounds: int) -> None:
+    assert stated(words, "").rounds == rounds

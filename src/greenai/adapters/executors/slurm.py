@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from greenai.adapters.executors._output import OutputProgress
 from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.executors.local import check_command
 from greenai.adapters.executors.slurm_commands import TAG, Slurm, SlurmJob, stamp
@@ -77,6 +78,7 @@ class SlurmExecutor:
         self._slurm = Slurm(environ)
         self._settled_s = settled_after.total_seconds()
         self._gone_since_s: dict[str, float] = {}
+        self._outputs: dict[str, OutputProgress] = {}
 
     def launch(self, task: Task) -> str:
         """Hand a leg over to start now; one that Slurm holds for later starts now.
@@ -154,6 +156,7 @@ class SlurmExecutor:
         files = RunFiles(self._home, run_id)
         exited = files.exited()
         if exited is not None:
+            self._outputs.pop(run_id, None)
             return exited
         job = self._find(run_id)
         if job is not None and job.is_in_line and job.reason in NEVER:
@@ -162,13 +165,17 @@ class SlurmExecutor:
         if job is not None and (job.is_in_line or job.is_live):
             self._gone_since_s.pop(run_id, None)
             return self._alive(files, job)
+        self._outputs.pop(run_id, None)
         # Asked after squeue: a run that ended in between has left its exit code by now.
         return files.exited() or self._over(files, run_id, handle, job)
 
     def _alive(self, files: RunFiles, job: SlurmJob) -> Alive:
         frozen = job.is_held or job.state == "SUSPENDED" or files.has("frozen")
-        share = None if job.is_in_line else files.progress_share()
-        return Alive(handle=job.job_id, progress_share=share, frozen=frozen, in_line=job.is_in_line)
+        if job.is_in_line:
+            return Alive(handle=job.job_id, frozen=frozen, in_line=True)
+        told = files.progress_share()
+        share = self._outputs.setdefault(job.run_id, OutputProgress(files.path("output.log"))).share() if told is None else told
+        return Alive(handle=job.job_id, progress_share=share, is_read=told is None, frozen=frozen)
 
     def _over(self, files: RunFiles, run_id: str, handle: str, job: SlurmJob | None) -> RunState:
         """A run that Slurm does not run and that left no exit code."""

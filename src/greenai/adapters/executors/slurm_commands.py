@@ -10,10 +10,11 @@ is not asked again for a while.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from greenai.errors import GreenaiError, InputError, StoreError
@@ -102,7 +103,8 @@ class Slurm:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         own = {name: value for name, value in environ.items() if name in KEPT or not name.startswith(HIDING)}
-        self._environ = {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+        # The last: tasks of an array that wait stand in one line, which would end in dots.
+        self._environ = {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
         self._jobs: tuple[SlurmJob, ...] = ()
         self._asked_s: float | None = None
         self._away_s: float | None = None
@@ -123,6 +125,15 @@ class Slurm:
         self._jobs = tuple(_job(line) for line in said.splitlines() if line.count("|") >= 4)
         self._asked_s = time.monotonic()
         return self._jobs
+
+    def meant(self, *numbers: str) -> tuple[SlurmJob, ...]:
+        """What a user means by numbers: a job, one task of an array (7_3), or by the number of an array all its tasks.
+
+        Tasks that wait together are one line of squeue, and one job here: 7_[1-2,4].
+        Asked anew; raises as `jobs`.
+        """
+        jobs = self.jobs(fresh=True)
+        return tuple(job for number in numbers for job in _meant(jobs, number))
 
     def start_at(self, job_id: str, moment: datetime) -> None:
         """Let a job that has not begun start at this moment, or as soon after it as there is room."""
@@ -232,4 +243,23 @@ def stamp(moment: datetime) -> str:
 def _job(line: str) -> SlurmJob:
     job_id, state, reason, start, comment = line.split("|", 4)
     start_at = datetime.fromtimestamp(int(start), UTC) if start.isdecimal() and int(start) else None
+    # Tasks of an array that wait: 7_[1-9%2], where scontrol knows 7_[1-9].
+    job_id = re.sub(r"%\d+\]$", "]", job_id)
     return SlurmJob(job_id=job_id, state=state, reason=reason, start_at=start_at, comment=comment)
+
+
+def _meant(jobs: Sequence[SlurmJob], job_id: str) -> tuple[SlurmJob, ...]:
+    array, mark, task = job_id.partition("_")
+    own = [job for job in jobs if job.job_id == job_id or (not mark and job.job_id.startswith(f"{array}_"))]
+    if own or not task.isdecimal():
+        return tuple(own)
+    among = (job for job in jobs if job.job_id.startswith(f"{array}_[") and int(task) in _tasks(job.job_id))
+    return tuple(replace(job, job_id=job_id) for job in among)
+
+
+def _tasks(job_id: str) -> Iterator[int]:
+    """The numbers of 7_[1-2,4-8:2]."""
+    for part in job_id.partition("[")[2].rstrip("]").split(","):
+        span, _, step = part.partition(":")
+        first, _, last = span.partition("-")
+        yield from range(int(first), int(last or first) + 1, int(step or "1"))
