@@ -6,6 +6,7 @@ import atexit
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -25,6 +26,15 @@ for _name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIM
     os.environ[_name] = f"{_WORLD}/{_name.lower()}"
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that a test starts and interrupts.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _connect = socket.socket.connect
 
