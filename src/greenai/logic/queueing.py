@@ -29,6 +29,9 @@ from greenai.model.plan import Window
 from greenai.model.queue import Entry, Running, Waiting
 from greenai.model.series import IntensitySeries
 
+MODELLED = " (modelled, not a forecast)"
+"""What a plan says that rests on typical days or a yearly mean."""
+
 ALONE_AT_MOST = 100
 """More jobs than this are placed jointly at once: they would not all fit alone."""
 
@@ -64,6 +67,16 @@ def place(queue: Queue, now_at: datetime, *, policy: Callable[[str], Policy]) ->
     """When each movable job runs, by its id; `policy` finds a policy by its name."""
     if not queue.movable:
         return {}
+    placements = _placed(queue, now_at, policy)
+    modelled = {zone for zone, series in queue.series_by_zone.items() if series is not None and series.kind == "modelled"}
+    for entry in queue.movable if modelled else ():
+        if entry.submission.job.zone in modelled:
+            placed = placements[entry.id]
+            placements[entry.id] = replace(placed, reason=f"{placed.reason}{MODELLED}")
+    return placements
+
+
+def _placed(queue: Queue, now_at: datetime, policy: Callable[[str], Policy]) -> dict[str, Placement]:
     if len(queue.movable) <= ALONE_AT_MOST and queue.capacity.carbon_budget_g_per_day is None:
         alone = {entry.id: _alone(entry, queue, now_at, policy=policy) for entry in queue.movable}
         if _fits(queue, alone, now_at):
@@ -161,7 +174,7 @@ def _fits(queue: Queue, placements: Mapping[str, Placement], now_at: datetime) -
 # All together --------------------------------------------------------------------------------------------------------
 
 
-def _together(queue: Queue, now_at: datetime, policy: Callable[[str], Policy]) -> Mapping[str, Placement]:
+def _together(queue: Queue, now_at: datetime, policy: Callable[[str], Policy]) -> dict[str, Placement]:
     """One plan for all, in words."""
     joint = joint_plan(
         queue.movable,

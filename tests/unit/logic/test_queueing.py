@@ -326,3 +326,10 @@ def test_a_joint_plan_says_what_it_meets_now_or_nothing_where_that_is_not_known(
     assert "planned together with the other jobs" in {placement.reason for placement in second.values()}
     unknown = plan([job(1, 2, 20), job(2, 2, 20)], [1.0], series_by_zone={"GB": None})
     assert {placement.reason for placement in unknown.values()} == {"planned together with the other jobs"}
+
+
+def test_what_rests_on_a_model_says_so_and_nothing_else_does() -> None:
+    known = {"GB": replace(series([200.0] * 4 + [100.0] * 56), kind="modelled"), "DE": series([200.0] * 60, "DE"), "FR": None}
+    found = plan([job(number, 2, 20, zone=zone) for number, zone in enumerate(known)], [1.0], gpus=9.0, series_by_zone=known)
+    assert found["0"].reason.endswith("saves 50 %: 100 instead of 200 g/kWh (modelled, not a forecast)")
+    assert "modelled" not in found["1"].reason + found["2"].reason
