@@ -8,7 +8,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -140,7 +139,7 @@ def test_a_wait_that_is_broken_off_is_recorded(greenai: Program, tmp_path: Path,
             assert line, said
             said += line
         waiting.send_signal(number)
-        _, rest = waiting.communicate(timeout=60)
+        _, rest = waiting.communicate(timeout=120)
     assert waiting.returncode == code, rest
     assert "stopped while waiting; nothing was run; recorded as" in rest
     assert not (greenai.here / "ran").exists()
@@ -150,13 +149,12 @@ def test_a_wait_that_is_broken_off_is_recorded(greenai: Program, tmp_path: Path,
 
 
 def test_ctrl_c_while_running_is_the_childs_and_leaves_evidence(greenai: Program) -> None:
-    with greenai.start("run", "--", "sleep", "60", stderr=subprocess.PIPE) as running:
-        assert running.stderr is not None
-        while "started" not in running.stderr.readline():
-            pass
-        time.sleep(0.5)  # the child must exist before it can be interrupted; a signal before is kept for it
+    words = ("run", "--", "sh", "-c", "echo here; exec sleep 300")
+    with greenai.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "here\n"
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=60)
+        running.communicate(timeout=120)
     assert running.returncode == 130
     assert greenai.json("evidence", "show", name="evidence")["exit_code"] == 130
 
@@ -221,7 +219,7 @@ def test_on_a_terminal_it_is_coloured_and_counts_down(greenai: Program) -> None:
         while seen.count(b"waiting 0:") + seen.count(b"waiting 1:") < 3:
             seen += os.read(master, 4096)
         waiting.send_signal(signal.SIGINT)
-        waiting.wait(timeout=60)
+        waiting.wait(timeout=120)
     os.close(master)
     assert b"\r\x1b[Kwaiting " in seen
     assert b"\x1b[2m" in seen

@@ -44,7 +44,13 @@ def environment(tmp_path: Path, grid: FakeGrid) -> dict[str, str]:
 def greenai(environment: dict[str, str], tmp_path: Path) -> Greenai:
     def call(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*GREENAI, *words], env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            [*GREENAI, *words],
+            env={**environment, **more},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
 
     return call
@@ -137,7 +143,7 @@ def test_a_signal_while_waiting_leaves_a_true_record(
     # The head is written after the record: from here on the decision stands.
     _until((tmp_path / "home" / "ledger.head").exists)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == code
     assert "nothing was run" in stderr
     assert [record["type"] for record in _records(environment)] == ["decision", "interrupted"]
@@ -151,7 +157,7 @@ def test_ctrl_c_while_running_leaves_a_true_record(environment: dict[str, str], 
     )
     _until(mark.exists)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode in {1, 130}
     last = _records(environment)[-1]
     assert last["type"] == "evidence"
@@ -161,12 +167,14 @@ def test_ctrl_c_while_running_leaves_a_true_record(environment: dict[str, str], 
 
 def test_a_killed_run_is_recovered_by_settle(environment: dict[str, str], tmp_path: Path, greenai: Greenai) -> None:
     mark = tmp_path / "mark"
-    words = ["run", "--", sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(5)"]
+    # It outlives whatever time the samples need, but not the run that is killed.
+    program = f"import os, pathlib, time\nparent = os.getppid()\npathlib.Path({str(mark)!r}).touch()\n"
+    words = ["run", "--", sys.executable, "-c", f"{program}while os.getppid() == parent: time.sleep(0.05)"]
     process = subprocess.Popen([*GREENAI, *words], env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
     _until(mark.exists)
     _until(lambda: _spooled_lines(tmp_path / "home") >= 2)
     process.kill()
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     settled = json.loads(greenai("--json", "evidence", "settle").stdout)
     assert len(settled["recovered"]) == 1
     shown = json.loads(greenai("--json", "evidence", "show", "last").stdout)
@@ -181,7 +189,7 @@ def _spooled_lines(home: Path) -> int:
 
 
 def _until(ready: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + 30
+    give_up_s = time.monotonic() + 120
     while not ready():
-        assert time.monotonic() < give_up_s, "nothing happened within 30 s"
+        assert time.monotonic() < give_up_s, "nothing happened within 120 s"
         time.sleep(0.02)
