@@ -13,6 +13,8 @@ import time
 from typing import Any
 
 import hypothesis
+import pytest
+from tests.dealing import dealt, long_group
 
 # A loaded machine must not turn a slow example into a failure; what is timed is timed in bench/.
 hypothesis.settings.register_profile("greenai", deadline=None, print_blob=True)
@@ -51,3 +53,10 @@ def _connect_to_loopback(self: socket.socket, address: Any) -> None:
 
 
 socket.socket.connect = _connect_to_loopback  # type: ignore[method-assign]  # the one guard that every client passes
+
+
+@pytest.hookimpl(trylast=True)  # after the order was shuffled
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long begins first, on as many workers as there are."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = dealt(items, workers, long_group)
