@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 from tests.cli.conftest import Cli
 from tests.cli.test_schemas import check
 from tests.queue_world import moved, submission
@@ -17,6 +20,7 @@ from greenai.adapters.store.queue import DurableQueue
 from greenai.cli.command import Session
 from greenai.cli.exits import exit_code_of_jobs
 from greenai.cli.queue_words import amounts_words, life
+from greenai.cli.screen import columns, table
 from greenai.model.plan import Window
 from greenai.model.queue import (
     Ended,
@@ -153,7 +157,21 @@ def test_the_list_keeps_to_its_schema_and_names_the_daemon(cli: Cli, queue: Dura
 def test_on_a_narrow_terminal_commands_are_cut(cli: Cli, queue: DurableQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     put(queue, command=("python", "x" * 200))
-    assert max(len(line) for line in cli("jobs").out.splitlines()) <= 80
+    lines = cli("jobs").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 4, "one line a job"
+
+
+def test_a_list_is_drawn_like_any_table() -> None:
+    cells = [["1", "queued", "Wed 03:00 UTC", "2 h", "python train.py"], ["12_10", "wait", "", "1 h 30 min", "電力 \u2713"]]
+    rows = [[Text(cell, style="dim") for cell in row] for row in cells]
+    head = ("job", "status", "when", "length", "what")
+    drawn = []
+    for renderable in (columns(head, rows, right=(3,)), table(head, rows, right=(3,))):
+        console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="standard")
+        console.print(renderable)
+        drawn.append([Text.from_ansi(line).plain.rstrip() for line in console.file.getvalue().splitlines()])
+    assert drawn[0] == drawn[1]
 
 
 def test_a_damaged_database_is_named_and_the_list_is_whole(cli: Cli, queue: DurableQueue) -> None:
@@ -349,6 +367,12 @@ def test_hold_release_cancel_and_retry(cli: Cli, queue: DurableQueue) -> None:
     document = json.loads(cli("jobs", "retry", "1", "--json").out)
     check(document, "jobs_change")
     assert document["jobs"][0]["status"] == "queued"
+
+
+def test_the_number_of_many_is_readable(cli: Cli, queue: DurableQueue) -> None:
+    queue.enqueue([submission(array_index=number) for number in range(1200)], AT)
+    assert cli("jobs", "hold", "1").out == "1,200 jobs: 1,200 held\n"
+    assert "1 is an array of 1,200 jobs" in cli("jobs", "show", "1").err
 
 
 def test_what_runs_is_asked_where_a_daemon_will_obey(cli: Cli, queue: DurableQueue) -> None:

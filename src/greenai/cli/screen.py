@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -103,6 +104,9 @@ def _line(console: Console, renderable: RenderableType, style: str) -> None:
     if console.is_terminal:
         console.print(renderable, style=style or None)
         return
+    if isinstance(renderable, Text) and renderable.no_wrap:
+        console.file.write("".join(f"{line.rstrip()}\n" for line in renderable.plain.splitlines()))
+        return
     with console.capture() as captured:
         console.print(renderable, style=style or None)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
@@ -133,6 +137,22 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: I
     for row in rows:
         grid.add_row(*row)
     return Padding(grid, (0, 0, 0, 2))
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[Text]], *, right: Iterable[int] = ()) -> Text:
+    """A table of which no cell folds, as `table` would draw it: a tenth of its cost for thousands of rows."""
+    numbers, last = set(right), len(head) - 1
+    lines = [[Text(name, style=CALM) for name in head], *rows]
+    widths = [max(cell_len(line[place].plain) for line in lines) for place in range(len(head))]
+    drawn = Text(no_wrap=True, overflow="ignore")
+    for number, line in enumerate(lines):
+        drawn.append("\n  " if number else "  ")
+        for place, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            gap = " " * (width - cell_len(cell.plain))
+            before, behind = (gap, "") if place in numbers else ("", gap)
+            drawn.append(before).append_text(cell)
+            drawn.append(behind + "  " if place < last else "")
+    return drawn
 
 
 def fitting(

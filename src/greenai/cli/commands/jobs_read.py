@@ -11,8 +11,6 @@ from greenai.cli.command import Command, Session, pass_session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.text import Text
-
     from greenai.api.queueing import JobPage
     from greenai.model.job import Job
     from greenai.model.queue import Entry, JobEvent, Submission
@@ -64,19 +62,23 @@ def _list(session: Session, page: JobPage, *, asked: bool) -> None:
 
 
 def _table(session: Session, entries: Sequence[Entry]) -> Any:
+    from rich.text import Text
+
     from greenai.cli.queue_words import called, length, status_text, when
-    from greenai.cli.screen import UNFOLDED_WIDTH, table
+    from greenai.cli.screen import UNFOLDED_WIDTH, columns, table
 
     zone, width = session.local_zone, session.screen.out.width
     now_at = session.now()
-    rows: list[list[str | Text]] = [
-        [entry.id, status_text(entry.status), when(entry, zone, now_at), length(entry)] for entry in entries
+    rows = [
+        [Text(entry.id), status_text(entry.status), Text(when(entry, zone, now_at)), Text(length(entry))] for entry in entries
     ]
-    fixed = 10 + sum(max(len(row[place]) for row in rows) for place in range(4))
+    head = ("job", "status", "when", "length", "what")
+    fixed = 10 + sum(max(len(head[place]), *(len(row[place]) for row in rows)) for place in range(4))
     room = None if width == UNFOLDED_WIDTH else max(LEAST_COMMAND, width - fixed)
     for row, entry in zip(rows, entries, strict=True):
-        row.append(called(entry.submission, room))
-    return table(("job", "status", "when", "length", "what"), rows, right=(3,))
+        row.append(Text(called(entry.submission, room)))
+    fits = fixed + LEAST_COMMAND <= width
+    return columns(head, rows, right=(3,)) if fits else table(head, rows, right=(3,))
 
 
 @click.command(cls=Command, epilog="\b\ngreenai jobs show 12\ngreenai jobs show 12_3 --json")
