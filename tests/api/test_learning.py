@@ -9,11 +9,21 @@ import pytest
 from tests.evidence_world import START, body_of, facts, keep_run, priced, trace
 from tests.queue_world import HOUR, NOON, submission
 
+from greenai import api
 from greenai.adapters.ledger import FileLedger
 from greenai.adapters.runs import RunDirectories
 from greenai.adapters.store.archive import SqliteArchive
 from greenai.adapters.store.queue import DurableQueue
-from greenai.api.learning import CACHE_NAME, filled_in, learned_for, pause_cost_for, pauses_seen, way_to_pause
+from greenai.api.learning import (
+    CACHE_NAME,
+    filled_in,
+    learned_for,
+    length_for,
+    pause_cost_for,
+    pauses_seen,
+    way_to_pause,
+    with_length,
+)
 from greenai.config import Settings, load
 from greenai.errors import InputError
 from greenai.logic.evidencing import evidence_document
@@ -129,6 +139,35 @@ def test_samples_that_are_gone_are_passed_over(settings):
     assert pauses_seen(COMMAND, settings=settings).held_w == ()
     (settings.home / "runs" / "run-1" / "samples.jsonl").unlink()
     assert pauses_seen(COMMAND, settings=settings).held_w == ()
+
+
+def test_a_plan_takes_its_length_from_past_runs_and_says_how_many(settings):
+    with pytest.raises(InputError, match="how long does python take"):
+        length_for(COMMAND, settings=settings)
+    with pytest.raises(InputError, match="how long does the job take"):
+        length_for((), settings=settings)
+    with pytest.raises(InputError, match="how long does python take"):
+        api.plan(command=COMMAND, finish_by="24h", settings=settings)
+    for number in range(3):
+        ran(settings, number)
+    found = api.plan(command=COMMAND, finish_by="24h", settings=settings)
+    assert found.job.constraints.duration == 23 * MINUTE
+    assert f"its length: {length_for(COMMAND, settings=settings).source}" in found.document()["notes"]
+    assert "3 runs" in found.document()["notes"][-1]
+    given = api.plan(command=COMMAND, duration="1h", finish_by="24h", settings=settings)
+    assert given.job.constraints.duration == HOUR
+    assert not any("its length" in note for note in given.decision.notes)
+
+
+def test_a_run_that_may_wait_takes_its_length_from_past_runs(settings):
+    ask = {"duration": None, "max_wait": "1h"}
+    assert with_length(COMMAND, ask, settings) == (ask, "")
+    ran(settings, 1)
+    filled, source = with_length(COMMAND, ask, settings)
+    assert filled["duration"] == length_for(COMMAND, settings=settings).duration
+    assert "1 run" in source
+    for said in ({"duration": "2h", "max_wait": "1h"}, {"duration": None}):
+        assert with_length(COMMAND, said, settings) == (said, "")
 
 
 def test_what_is_said_is_not_filled_in(settings):

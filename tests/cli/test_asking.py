@@ -181,6 +181,34 @@ def test_a_plan_needs_a_duration(cli: Cli, api: FakeApi) -> None:
     assert result.err.startswith("error: plan needs to know how long the job takes: add --duration")
 
 
+def test_a_plan_may_name_the_command_whose_past_runs_tell_its_length(cli: Cli, api: FakeApi) -> None:
+    api.answers("plan", fakes.Answer())
+    assert cli("plan", "--label", "model=small", "--", "python", "train.py", "--duration", "3").code == 0
+    assert (api.asked["command"], api.asked["labels"]) == (("python", "train.py", "--duration", "3"), {"model": "small"})
+
+
+def test_a_command_whose_length_is_given_tells_nothing_more(cli: Cli, api: FakeApi) -> None:
+    api.answers("plan", fakes.Answer())
+    assert cli("plan", "--duration", "2h", "--", "python", "train.py").code == 0
+    assert "command" not in api.asked
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--label", "a=b"), "--label is about CMD"),
+        (("--label", "a", "--", "true"), "a label is written KEY=VALUE, not 'a'"),
+        (("--jobs", "jobs.csv", "--", "true"), "a command is about one job"),
+        (("--", "python", "train.py"), "how long does python take? No run of it has completed here yet"),
+        (("--places", "GB,DE", "--", "python", "train.py"), "how long does python take? No run of it has completed here yet"),
+    ],
+)
+def test_a_command_that_tells_nothing_is_refused(cli: Cli, words: tuple[str, ...], sentence: str) -> None:
+    result = cli("plan", *words)
+    assert result.code == 2
+    assert sentence in result.err
+
+
 def test_running_now_says_why(cli: Cli, api: FakeApi) -> None:
     api.answers("plan", fakes.Answer(fakes.run_at_once()))
     lines = cli("plan", "--duration", "2h").out.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,14 @@ from typing import Any
 import pytest
 from tests.cli import fakes
 from tests.cli.conftest import Cli, FakeApi
+from tests.evidence_world import keep_run
 
+from greenai.adapters.ledger import FileLedger
+from greenai.adapters.runs import RunDirectories
+from greenai.adapters.store.archive import SqliteArchive
 from greenai.cli.screen import Screen
 from greenai.cli.watch import WatchedClock, Watcher
+from greenai.config import load
 from greenai.engine.progress import Ended, Read, Replanned, Started, Waiting
 from greenai.errors import StoreError
 
@@ -49,6 +55,22 @@ def test_run_ends_with_what_it_used_and_where_the_evidence_is(cli: Cli, api: Fak
         "  verdict   claimable",
         f"  evidence  greenai evidence show {fakes.RUN_ID} ({tmp_path / 'home' / 'ledger.jsonl'})",
     ]
+
+
+def test_a_run_that_may_wait_says_what_its_length_rests_on(cli: Cli, api: FakeApi, tmp_path: Path) -> None:
+    api.answers("run", Outcome())
+    settings = load({"GREENAI_HOME": str(tmp_path / "home")}, tmp_path)
+    doors = FileLedger(settings.home), RunDirectories(settings.home), SqliteArchive(settings.home / "archive.sqlite")
+    keep_run(*doors, run_id="run-1", command=("python", "train.py"))
+    result = cli("run", "--finish-by", "24h", "--", "python", "train.py")
+    assert re.search(r"note: takes \S+ min \(.*1 run of this command", result.err)
+    assert api.asked["duration"] > timedelta(minutes=20)
+
+
+def test_a_dry_run_asks_for_the_length_of_its_command(cli: Cli, api: FakeApi) -> None:
+    api.answers("plan", fakes.Answer())
+    assert cli("run", "--dry-run", "--finish-by", "24h", "--label", "a=b", "--", "python", "train.py").code == 0
+    assert (api.asked["command"], api.asked["labels"]) == (("python", "train.py"), {"a": "b"})
 
 
 def test_measure_ends_with_four_lines_and_the_place(cli: Cli, api: FakeApi) -> None:

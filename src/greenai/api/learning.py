@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from greenai.config import Settings
-from greenai.errors import GreenaiError
+from greenai.errors import GreenaiError, InputError
 from greenai.logic.learned import degree_of, is_row_of, job_of_entry, kin_of, learned, leg_from_row, leg_of, leg_row, power_source
 from greenai.model.learned import Kin, Learned, PastJob, PastLeg, PauseCost, PauseSeen
 from greenai.model.queue import Entry, PauseWay
@@ -40,6 +40,32 @@ def learned_for(command: Sequence[str], labels: Labels = None, *, settings: Sett
     known, kin = queue_settings(settings), kin_of(command, labels or {})
     legs = past_legs(kin, known)
     return learned(kin, legs) or learned(kin, legs, _jobs_of_queue(kin, _ended(open_queue(known), command)))
+
+
+def length_for(command: Sequence[str], labels: Labels = None, *, settings: Settings | None = None) -> Learned:
+    """What past runs of this command tell of how long it takes.
+
+    Raises:
+        InputError: no run of it, or of its script, has completed here.
+        StoreError: the ledger or the queue cannot be read.
+    """
+    past = learned_for(command, labels, settings=settings)
+    if past is None:
+        raise InputError(
+            f"how long does {command[0] if command else 'the job'} take? No run of it has completed here yet",
+            hint="add --duration, for example --duration 2h; once it has run here none is needed",
+        )
+    return past
+
+
+def with_length(command: Sequence[str], ask: Mapping[str, Any], settings: Settings) -> tuple[dict[str, Any], str]:
+    """What is asked of a run that may wait, its length filled in from past runs where none is given; and what that rests on.
+
+    As it was, and no words, where past runs tell nothing, or the run starts at once anyway.
+    """
+    waits = any(ask.get(limit) is not None for limit in ("finish_by", "deadline", "max_wait"))
+    past = learned_for(command, ask.get("labels"), settings=settings) if waits and ask.get("duration") is None else None
+    return (dict(ask), "") if past is None else ({**ask, "duration": past.duration}, past.source)
 
 
 def pause_cost_for(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Unpack
@@ -65,6 +66,8 @@ def plan(
     series: str | Path | None = None,
     zone: str | None = None,
     require_live: bool = False,
+    command: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
     tell: Tell = tell_nobody,
     settings: Settings | None = None,
     **ask: Unpack[Asking],
@@ -72,7 +75,8 @@ def plan(
     """When a job should run: `plan(duration="2h", finish_by="24h")`.
 
     `ask` holds the job's length and limits (see `Asking`); without a limit the
-    job may wait 24 h. `at` replays a moment: from the series file, else from what
+    job may wait 24 h. Without a length past runs of `command` and `labels` tell
+    it, and a note of the decision says how many. `at` replays a moment: from the series file, else from what
     the archive held then. `tell` hears of long reads.
 
     Raises:
@@ -81,14 +85,21 @@ def plan(
         InputError: an argument, setting or file cannot be used.
     """
     refuse_unknown("plan", ask, Asking)
-    if ask.get("duration") is None and ask.get("threshold") is None:
+    if ask.get("duration") is None and ask.get("threshold") is None and not command:
         raise InputError("a plan needs to know how long the job takes", hint="add --duration, for example --duration 2h")
     known = settings_with(settings, zone=zone, series=series)
+    notes: tuple[str, ...] = ()
+    if ask.get("duration") is None and command:
+        from greenai.api.learning import length_for
+
+        past = length_for(command, labels, settings=known)
+        ask["duration"], notes = past.duration, (f"its length: {past.source}",)
     wall_at = system_clock().now()
     now_at = wall_at if at is None else as_utc(moment_of(at, wall_at), name="at")
     job = job_of((), ask, known, now_at=now_at, job_id="plan", slack=DEFAULT_SLACK)
     sources = telling(sources_of(known, network=at is None or known.series is not None), tell)
-    return answer(job, sources, now_at=now_at, require_live=require_live)
+    found = answer(job, sources, now_at=now_at, require_live=require_live)
+    return replace(found, decision=replace(found.decision, notes=(*found.decision.notes, *notes)))
 
 
 def answer(job: Job, sources: Sources, *, now_at: datetime, require_live: bool) -> PlanAnswer:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Unpack, get_args
+from typing import Unpack, cast, get_args
 
 from greenai.api.asking import Describing, Running, job_of, new_run_id, refuse_unknown, span_of
 from greenai.config import Settings
@@ -50,7 +50,8 @@ def run(
 
     `ask` holds the job's length and limits (see `Asking`), and what its records
     say (see `Describing`). Without `finish_by`, `deadline` and `max_wait` the
-    command starts at once. Its output and exit code pass through untouched.
+    command starts at once. Where it may wait and no length is given, past runs
+    tell it. Its output and exit code pass through untouched.
 
     Raises:
         NoFeasibleWindow, ProviderError (only with `require_live`), StoreError,
@@ -60,7 +61,7 @@ def run(
     refuse_unknown("run", ask, Running)
     known = settings_with(settings, zone=zone, series=series, meter=ask.get("meter"))
     clock = clock or system_clock()
-    job = _job(command, ask, known, clock.now())
+    job = _job(command, _with_length(command, ask, known), known, clock.now())
     if job.policy == "elastic":
         raise InputError(
             "greenai run cannot change how many workers a running command has",
@@ -98,6 +99,12 @@ def measure(
 
 def _job(command: Sequence[str], ask: Running, settings: Settings, now_at: datetime) -> Job:
     return job_of(command, ask, settings, now_at=now_at, job_id=new_run_id(now_at), slack=timedelta(0))
+
+
+def _with_length(command: Sequence[str], ask: Running, settings: Settings) -> Running:
+    from greenai.api.learning import with_length
+
+    return cast("Running", with_length(command, ask, settings)[0])
 
 
 def _pausable(job: Job, settings: Settings, ask: Running, doors: Doors) -> tuple[Doors, dict[str, str], Callable[[], str]]:

@@ -112,6 +112,17 @@ def _applied(command: F, options: tuple[Callable[[F], F], ...]) -> F:
     return command
 
 
+def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What --label was given as; raises UsageError."""
+    labels = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise click.UsageError(f"a label is written KEY=VALUE, not {pair!r}")
+        labels[key] = value
+    return labels
+
+
 def hardware_settings(
     *, meter: str | None, pue: float | None, hold_w: float | None, assumed_kw: float | None, proxy_emissions: bool
 ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from greenai.cli.bar import progress
 from greenai.cli.blas import one_thread
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.fleet import packing, plan_many, taken_jobs
-from greenai.cli.options import foreseeing, placing
+from greenai.cli.options import foreseeing, labels_of, placing
 from greenai.cli.places import choosing, plan_places, taken
 from greenai.cli.scaling import beside_fixed, refuse_beside, scaling
 
@@ -25,17 +25,19 @@ Without --finish-by or --deadline the job is taken to be due in 24 hours.
 
 \b
   greenai plan --duration 2h --finish-by 'fri 18:00'
+  greenai plan --finish-by 24h -- python train.py
   greenai plan --duration 4h --places aws:eu-west-2,aws:eu-north-1
   greenai plan --duration 8h --scaling 1=1,2=1.9,4=3.4
   greenai plan --jobs jobs.csv --capacity gpus=2,cpus=16
 
 With --places it says where, too. With --scaling it says how many workers run
 when (policy elastic); --duration is that with the fewest of them, as a rule
-one. With --jobs many are planned together.
+one. With --jobs many are planned together. With CMD past runs of it tell how
+long it takes where --duration does not; it is not run.
 """
 
 
-@click.command(cls=Command, help=HELP)
+@click.command(cls=Command, help=HELP, context_settings={"allow_interspersed_args": False})
 @placing
 @foreseeing
 @choosing
@@ -43,15 +45,18 @@ one. With --jobs many are planned together.
 @scaling
 @packing
 @click.option("--beside", is_flag=True, help="Show what the plan does on the other basis: average beside marginal.")
+@click.option("--label", "labels", metavar="K=V", multiple=True, help="Of CMD: past runs with the same labels tell most.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_session
 def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -> None:
     """Plan one job, its place, or many jobs, and show it."""
     one_thread()
+    _take_command(asked)
     many = taken_jobs(asked)
     if many is not None:
         plan_many(session, many, asked, require_live=require == "live")
         return
-    if asked["duration"] is None:
+    if asked["duration"] is None and "command" not in asked:
         raise click.UsageError("plan needs to know how long the job takes: add --duration, for example --duration 2h")
     refuse_beside(asked, beside=beside)
     from dataclasses import asdict
@@ -63,6 +68,7 @@ def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -
         asked["finish_by"] = ASSUMED_FINISH
     chosen = taken(asked)
     if chosen is not None:
+        _learn_length(session, asked)
         plan_places(session, chosen, asked, require_live=require == "live")
         return
     settings = session.settings()
@@ -77,6 +83,27 @@ def plan(session: Session, /, require: str | None, beside: bool, **asked: Any) -
     show_plan(session, answer, settings.origins.get("zone", ""), open_ended=open_ended)
     if beside:
         _show_beside(session, other)
+
+
+def _take_command(asked: dict[str, Any]) -> None:
+    """Leave CMD and its labels in `asked` only where they tell something: how long the job takes."""
+    command, labels = asked.pop("command"), labels_of(asked.pop("labels"))
+    if labels and not command:
+        raise click.UsageError("--label is about CMD: give the command, for example: greenai plan -- python train.py")
+    if command and asked.get("jobs"):
+        raise click.UsageError("a command is about one job, with --jobs each row says how long it takes")
+    if command and asked["duration"] is None:
+        asked.update(command=command, labels=labels)
+
+
+def _learn_length(session: Session, asked: dict[str, Any]) -> None:
+    """The job's length from past runs of CMD, if that is to tell it."""
+    from greenai.api.learning import length_for
+
+    if "command" in asked:
+        past = length_for(asked.pop("command"), asked.pop("labels"), settings=session.settings())
+        asked["duration"] = past.duration
+        session.screen.note(f"its length: {past.source}")
 
 
 def _show_beside(session: Session, other: Beside | None) -> None:

@@ -10,7 +10,7 @@ from greenai.cli.blas import one_thread
 from greenai.cli.command import Command, Session, pass_session
 from greenai.cli.exits import PAUSED
 from greenai.cli.learning import DATA_NAMES, MODE, TREATMENT_NAMES, data, run_training, taken, treatment
-from greenai.cli.options import JSON_TO, OUT, foreseeing, hardware, placing, unit_of_work
+from greenai.cli.options import JSON_TO, OUT, foreseeing, hardware, labels_of, placing, unit_of_work
 from greenai.cli.waiting import has_slack, placed, waiting, with_series
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def run(session: Session, /, command: tuple[str, ...], *, dry_run: bool, json_to
     (in artifacts/evidence.csv unless --out says otherwise).
 
     CMD keeps its output and its exit code. Without a limit (--finish-by,
-    --deadline or --max-wait-seconds) it starts at once. With --json the document
+    --deadline or --max-wait-seconds) it starts at once; where it may wait and
+    --duration is left out, past runs of CMD tell how long it takes. With --json the document
     is alone on stdout and CMD's own stdout goes to stderr; --json-to FILE leaves
     both streams alone.
 
@@ -67,10 +68,10 @@ def run(session: Session, /, command: tuple[str, ...], *, dry_run: bool, json_to
     if not mode:
         one_thread()
     settings = placed(session, asked)
-    asked["labels"] = _labels(asked.pop("labels"))
+    asked["labels"] = labels_of(asked.pop("labels"))
     learning = taken(asked, DATA_NAMES + TREATMENT_NAMES)
     if dry_run:
-        return _dry_run(session, settings, asked)
+        return _dry_run(session, settings, asked, command)
     if mode:
         return _train(session, settings, mode, {**asked, **learning, "json_to": json_to})
     return _run(session, settings, json_to, {"command": command, **asked})
@@ -84,24 +85,17 @@ def _refuse(command: tuple[str, ...], mode: str | None, *, dry_run: bool) -> Non
         raise click.UsageError(NO_COMMAND)
 
 
-def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
-    labels = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise click.UsageError(f"a label is written KEY=VALUE, not {pair!r}")
-        labels[key] = value
-    return labels
-
-
-def _dry_run(session: Session, settings: Settings, asked: dict[str, Any]) -> int:
+def _dry_run(session: Session, settings: Settings, asked: dict[str, Any], command: tuple[str, ...]) -> int:
     from greenai import api
     from greenai.cli.commands.plan import ASSUMED_FINISH, refuse_miss
     from greenai.cli.planned import best_start_line
     from greenai.cli.source import loud_words
 
-    for name in ("out", "log_decision", "per", "count", "labels", "pausable", "grace"):
+    labels = asked.pop("labels")
+    for name in ("out", "log_decision", "per", "count", "pausable", "grace"):
         del asked[name]
+    if command and asked["duration"] is None:
+        asked.update(command=command, labels=labels)
     if not has_slack(asked):
         session.screen.note(f"no limit given: looking {ASSUMED_FINISH} ahead; without one, run starts at once")
         asked["max_wait"] = ASSUMED_FINISH
@@ -127,13 +121,18 @@ def _train(session: Session, settings: Settings, mode: str, asked: dict[str, Any
 
 def _run(session: Session, settings: Settings, json_to: str | None, asked: dict[str, Any]) -> int:
     from greenai import api
+    from greenai.api.learning import with_length
     from greenai.cli.running import run_watched, watched_clock
     from greenai.cli.source import zone_words
     from greenai.cli.watch import Watcher
+    from greenai.cli.words import about
 
     if not has_slack(asked):
         session.screen.note("no slack given (--finish-by, --deadline or --max-wait-seconds): running at once")
     session.screen.note(f"zone {zone_words(settings.zone, settings.origins.get('zone', ''))}")
+    asked, source = with_length(asked["command"], asked, settings)
+    if source:
+        session.screen.note(f"takes {about(asked['duration'])} ({source})")
 
     def start(watcher: Watcher) -> RunOutcome:
         return api.run(**asked, clock=watched_clock(watcher), tell=watcher.tell, settings=settings)
