@@ -448,3 +448,24 @@ def test_waiting_ends_when_the_time_is_up(settings: Settings, submit: Any) -> No
     submit(finish_by="20h", policy="asap", after=[in_state("held", settings)])
     (entry,) = api.wait(2, timeout="0.2s", settings=settings)
     assert not entry.is_over
+
+
+def test_without_a_limit_a_job_after_others_has_a_day_from_when_they_are_due(settings: Settings, submit: Any) -> None:
+    now_at = datetime.now(UTC)
+    (first,) = submit(finish_by="60h")
+    (late,) = submit(duration="1h")
+    queue = open_queue(settings)
+    far = Window(start_at=now_at + timedelta(hours=90), end_at=now_at + timedelta(hours=91))
+    assert all(queue.append([moved(late, Waiting(windows=(far,)), now_at)]))
+
+    def due(*after: str) -> timedelta:
+        (entry,) = submit("true", duration="2h", after=after)
+        return entry.submission.job.constraints.deadline_at - now_at
+
+    minute = timedelta(minutes=2)
+    assert abs(due() - timedelta(hours=26)) < minute
+    assert abs(due(first.id) - timedelta(hours=60 + 26)) < minute
+    assert abs(due(first.id, late.id) - timedelta(hours=91 + 26)) < minute, "its plan ends after it is due"
+    assert abs(due(in_state("done", settings)) - timedelta(hours=26)) < minute
+    (said,) = submit("true", duration="2h", after=[first.id], finish_by="40h")
+    assert abs(said.submission.job.constraints.deadline_at - now_at - timedelta(hours=40)) < minute

@@ -19,6 +19,7 @@ from greenai.api.learning import filled_in
 from greenai.config import Settings
 from greenai.engine.read import read_intensity
 from greenai.errors import InputError, NoFeasibleWindow
+from greenai.logic.queue_times import over_by
 from greenai.model.intensity import Query
 from greenai.model.job import Job
 from greenai.model.queue import Entry, PauseWay, Submission
@@ -78,7 +79,8 @@ def submit(
     """Hand a command over to the queue: `submit(["python", "train.py"], duration="2h", finish_by="fri 18:00")`.
 
     Durable when this returns: one job, or one for each number of an array. A
-    daemon (`greenai daemon`) plans and runs it. Without a limit it is due in 24 hours.
+    daemon (`greenai daemon`) plans and runs it. Without a limit it has 24 hours of
+    slack: from now on, or, if it comes after others, from when these are due.
 
     Raises:
         NoFeasibleWindow: it cannot be done before its deadline.
@@ -89,18 +91,19 @@ def submit(
     _check_kinds(command, ask)
     known = queue_settings(settings, zone=zone)
     now_at = system_clock().now()
-    submission = _submission(command, ask, known, now_at)
     queue = open_queue(known)
+    before = queue.entries([str(other) for other in ask.get("after", ())])
+    may_start_at = max((over_by(other, now_at) for other in before), default=now_at)
+    submission = _submission(command, ask, known, now_at, slack=may_start_at - now_at + DEFAULT_SLACK)
     _check(submission, known, now_at)
-    queue.entries(submission.after)
     return queue.enqueue([_numbered(submission, index) for index in _indices(ask.get("array"))], now_at)
 
 
-def _submission(command: Sequence[str], ask: Submitting, settings: Settings, now_at: datetime) -> Submission:
+def _submission(command: Sequence[str], ask: Submitting, settings: Settings, now_at: datetime, *, slack: timedelta) -> Submission:
     """The job as it is asked for, with what past runs tell where nothing was said."""
     filled, sources = filled_in(command, ask, settings)
     ask = cast("Submitting", filled)
-    job = job_of(tuple(command), _with_duration(ask), settings, now_at=now_at, job_id="", slack=DEFAULT_SLACK)
+    job = job_of(tuple(command), _with_duration(ask), settings, now_at=now_at, job_id="", slack=slack)
     job = replace(job, labels=MappingProxyType(dict(ask.get("labels", {}))), power_w=ask.get("power_w"))
     demands = {"cpus": ask.get("cpus", 1.0), "gpus": ask.get("gpus", 0.0), "memory_gb": _memory_gb(ask.get("memory"))}
     submission = Submission(

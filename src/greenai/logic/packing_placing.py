@@ -13,7 +13,6 @@ together come out cheaper.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,11 +34,11 @@ SHARES = (1.0, 0.6, 0.3, 0.0)
 """Shares of the prices tried, the best kept, where the jobs are few."""
 
 
-@dataclass(slots=True)
 class Effort:
     """How many tries a search may still make, in all placings that share it."""
 
-    nodes: int = field(default_factory=lambda: SEARCH_NODES)
+    def __init__(self) -> None:
+        self.nodes = SEARCH_NODES
 
 
 class Placing:

@@ -58,6 +58,14 @@ def latest_start_at(entry: Entry, now_at: datetime) -> datetime:
     return entry.submission.job.constraints.deadline_at - left_at(entry, now_at)
 
 
+def over_by(entry: Entry, now_at: datetime) -> datetime:
+    """When a job is over at the latest, as far as is known: now, or when it is due; later only if its plan says so."""
+    if entry.is_over:
+        return now_at
+    planned: tuple[Window, ...] = getattr(entry.status, "windows", ())
+    return max(now_at, entry.submission.job.constraints.deadline_at, *(window.end_at for window in planned[-1:]))
+
+
 def rest_of(entry: Entry, now_at: datetime) -> Job:
     """What is left of a job, as a job of its own. One that can no longer be in time is given the time it needs."""
     limits = entry.submission.job.constraints

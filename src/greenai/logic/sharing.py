@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from greenai.logic.queue_room import HERE
 from greenai.model.queue import Entry
 from greenai.model.units import SECONDS_PER_HOUR
 
@@ -41,7 +42,9 @@ class Shares:
 
 
 def dominant(entry: Entry, amounts: Mapping[str, float]) -> float:
-    """The largest part of any resource that a job takes, 0 to 1; 1 of what there is none of."""
+    """The largest part of any resource that a job takes, 0 to 1; 1 of what there is none of; 0 for one that runs elsewhere."""
+    if entry.submission.executor != HERE:
+        return 0.0
     parts = [amount / amounts[name] if amounts.get(name) else 1.0 for name, amount in entry.submission.demands.items() if amount]
     return min(1.0, max(parts, default=0.0))
 

@@ -19,6 +19,7 @@ from greenai.logic.placing import greenest, interruptible, threshold
 from greenai.logic.queue_room import Capacity, Room, fits_together
 from greenai.logic.queue_times import left_at
 from greenai.logic.queueing import Placement, Queue, place
+from greenai.logic.sharing import dominant
 from greenai.model.fleet import FleetJob
 from greenai.model.plan import Window
 from greenai.model.queue import Entry, JobEvent, Paused, Running, Status, Submitted, Waiting, after
@@ -257,6 +258,17 @@ def test_a_cluster_has_its_own_room() -> None:
     capacity = Capacity(amounts={"gpus": 1.0}, power_cap_w=100.0)
     assert capacity.lacks(entry) == ""
     assert capacity.lacks(job(2, 2, 0, 8.0)) == "8 gpus, and there are 1"
+    assert (dominant(entry, capacity.amounts), dominant(job(2, 2, 0, 8.0), capacity.amounts)) == (0.0, 1.0)
+
+
+def test_jobs_of_a_cluster_neither_wait_for_this_machine_nor_keep_others_waiting() -> None:
+    elsewhere = [job(number, 2, 6, 8.0, executor="slurm") for number in range(3)]
+    found = starts(plan([*elsewhere, job(9, 2, 0)], [300.0] * 2 + [50.0] * 2 + [300.0] * 20))
+    assert found == {"0": 2.0, "1": 2.0, "2": 2.0, "9": 0.0}
+    here = [job(number, 2, 2) for number in (4, 5)]
+    found = starts(plan([*elsewhere, *here], [300.0] * 2 + [50.0] * 2 + [300.0] * 20))
+    assert {found[name] for name in "012"} == {2.0}
+    assert {found[name] for name in "45"} == {0.0, 2.0}
 
 
 @pytest.mark.parametrize("at", [0, 7, 29])
