@@ -25,6 +25,7 @@ DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 REMEDIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "SQLITE_FULL": ("the disk is full", "free some space"),
+        "SQLITE_IOERR": ("the disk cannot be read or written, or is full", "free some space, or check the disk"),
         "SQLITE_BUSY": ("another process holds it", "try again when it has finished"),
         "SQLITE_LOCKED": ("another process holds it", "try again when it has finished"),
         "SQLITE_READONLY": ("it cannot be written", "make it and its directory writable, or set GREENAI_HOME elsewhere"),
