@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -418,6 +419,38 @@ def test_what_is_of_another_kind_is_refused_before_it_is_stored(
     with pytest.raises(InputError, match=re.escape(said)):
         api.submit(command, duration="1h", settings=settings, **ask)
     assert not api.jobs(settings=settings).jobs
+
+
+@pytest.fixture
+def cluster(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Two partitions, of which that in DE is the cleaner, and Slurm's commands on the path."""
+    (tmp_path / "sbatch").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    table = tmp_path / "table.csv"
+    rows = [f"{zone},{hour},{grams}" for zone, grams in (("GB", 300), ("DE", 200)) for hour in range(24)]
+    table.write_text("\n".join(["region,UTC_hour,carbon_intensity_gco2_per_kwh", *rows]) + "\n")
+    return replace(settings, slurm_partitions="GB=london,DE=berlin", series=table)
+
+
+def test_the_cleanest_place_of_an_engine_is_taken(cluster: Settings) -> None:
+    (entry,) = api.submit(["true"], duration="1h", executor="slurm", places=("GB", "DE"), settings=cluster)
+    assert entry.submission.job.zone == "DE"
+    (entry,) = api.submit(["true"], duration="1h", executor="slurm", places=("GB",), settings=cluster)
+    assert entry.submission.job.zone == "GB"
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        ({"places": ("GB", "DE")}, "the executor local is in one place, the zone GB"),
+        ({"places": ("GB", "FR"), "executor": "slurm"}, "no partition is known to stand in FR"),
+    ],
+)
+def test_places_that_the_engine_does_not_reach_are_refused(cluster: Settings, ask: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        api.submit(["true"], duration="1h", settings=cluster, **ask)
+    assert not api.jobs(settings=cluster).jobs
 
 
 @pytest.mark.parametrize("begin", ["serve", "wait"])

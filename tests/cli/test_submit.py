@@ -64,6 +64,7 @@ def test_options_of_the_command_are_its_own(cli: Cli) -> None:
         ((*DURATION, "--policy", "threshold", "sleep", "1"), "the threshold policy needs a limit in g/kWh"),
         ((*DURATION, "--policy", "elastic", "sleep", "1"), "the queue cannot change how many workers a job has"),
         ((*DURATION, "--zone", "XX", "sleep", "1"), "no yearly mean is known for 'XX'"),
+        ((*DURATION, "--places", "GB,DE", "sleep", "1"), "the executor local is in one place"),
         ((*DURATION, "--name", "a\nb", "sleep", "1"), "a name is one line of printable characters"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Unpack, cast, get_args
 
 import numpy as np
 
+from greenai._values import pairs_of
 from greenai.api.asking import DEFAULT_SLACK, Asking, Span, job_of, refuse_unknown, span_of
 from greenai.api.learning import filled_in
 from greenai.config import Settings
@@ -67,6 +69,8 @@ class Submitting(Asking, total=False):
     """Where it runs; by default here."""
     executor: str
     """What runs it: local, or an engine that is set up."""
+    places: Sequence[str]
+    """Grid zones in which that engine has nodes: the one with the cleanest plan at this moment is taken."""
     pause_way: PauseWay
     """How it gives way: checkpoint, freeze, or auto."""
     grace: Span
@@ -92,6 +96,8 @@ def submit(
     known = queue_settings(settings, zone=zone)
     now_at = system_clock().now()
     queue = open_queue(known)
+    if ask.get("places"):
+        known = queue_settings(known, zone=_cleanest(command, ask, known))
     before = queue.entries([str(other) for other in ask.get("after", ())])
     may_start_at = max((over_by(other, now_at) for other in before), default=now_at)
     submission = _submission(command, ask, known, now_at, slack=may_start_at - now_at + DEFAULT_SLACK)
@@ -166,6 +172,27 @@ def _numbered(submission: Submission, index: int | None) -> Submission:
     environment = {**submission.environment, "GREENAI_ARRAY_INDEX": str(index)}
     job = replace(submission.job, command=command)
     return replace(submission, job=job, array_index=index, environment=MappingProxyType(environment))
+
+
+def _cleanest(command: Sequence[str], ask: Submitting, settings: Settings) -> str:
+    """The zone whose plan emits least, of those in which the engine has nodes."""
+    from greenai.api.planning import plan
+
+    places, executor = tuple(ask["places"]), ask.get("executor", "local")
+    zones = [zone for zone, _ in pairs_of(settings.slurm_partitions)] if executor == "slurm" else []
+    if not zones:
+        raise InputError(
+            f"the executor {executor} is in one place, the zone {settings.zone}",
+            hint='--places is for --executor slurm with slurm_partitions = "GB=london,FR=paris" in the settings',
+        )
+    for place in places:
+        if place not in zones:
+            raise InputError(f"no partition is known to stand in {place}", hint=f"slurm_partitions names {', '.join(zones)}")
+    limits = cast("Asking", {name: value for name, value in ask.items() if name in Asking.__annotations__ and value is not None})
+    labels = ask.get("labels", {})
+    plans = {place: plan(command=command, labels=labels, zone=place, settings=settings, **limits) for place in places}
+    known = {place: answer.decision.expected_g_per_kwh for place, answer in plans.items()}
+    return min(places, key=lambda place: math.inf if (expected := known[place]) is None else expected)
 
 
 # Refusing ------------------------------------------------------------------------------------------------------------

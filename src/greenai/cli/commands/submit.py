@@ -31,7 +31,13 @@ AMOUNT = click.FloatRange(min=0)
 @click.option("--power-w", metavar="W", type=AMOUNT, help="Load it is expected to draw: counts against power_cap_w.")
 @click.option("--priority", metavar="N", type=int, default=0, help="Higher goes first where not all fit.  [default: 0]")
 @click.option("--interruptible", is_flag=True, help="It may be paused and resumed (docs: pause and resume).")
-@click.option("--pause-way", type=click.Choice(["auto", "checkpoint", "freeze"]), default="auto", show_default=True, help="How.")
+@click.option(
+    "--pause-way",
+    type=click.Choice(["auto", "checkpoint", "freeze"]),
+    default="auto",
+    show_default=True,
+    help="How it gives way.",
+)
 @click.option("--grace", metavar="SPAN", default="60s", show_default=True, help="Time it has to save its state.")
 @click.option("--min-chunk", metavar="SPAN", help="Shortest piece worth starting.")
 @click.option("--resume-cost", metavar="SPAN", help="Work lost at each resume.")
@@ -48,6 +54,7 @@ AMOUNT = click.FloatRange(min=0)
 @click.option("--cwd", metavar="DIR", type=click.Path(), help="Where it runs.  [default: here]")
 @click.option("--retries", metavar="N", type=click.IntRange(min=0), default=0, help="Tries after a failure.  [default: 0]")
 @click.option("--executor", metavar="NAME", default="local", show_default=True, help="What runs it.")
+@click.option("--places", metavar="ZONE,...", default="", help="Take the cleanest of these zones of the executor's partitions.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_session
 def submit(session: Session, /, command: tuple[str, ...], **asked: Any) -> None:
@@ -62,6 +69,7 @@ def submit(session: Session, /, command: tuple[str, ...], **asked: Any) -> None:
     settings = session.settings()
     open_ended = all(asked[name] is None for name in ("finish_by", "deadline", "max_wait"))
     asked["labels"], asked["env"] = _pairs("label", asked["labels"]), _pairs("variable", asked["env"])
+    asked["places"] = tuple(place.strip() for place in asked["places"].split(",") if place.strip())
     if not asked["interruptible"]:
         _refuse_pieces(asked)
     entries = api.submit(command, **asked, settings=settings)
@@ -71,7 +79,7 @@ def submit(session: Session, /, command: tuple[str, ...], **asked: Any) -> None:
 
         session.screen.document({"jobs": [job_document(entry) for entry in entries], "daemon": holder is not None})
         return
-    _tell(session, entries, holder, open_ended=open_ended)
+    _tell(session, entries, holder, places=asked["places"], open_ended=open_ended)
 
 
 def _pairs(what: str, given: tuple[str, ...]) -> dict[str, str]:
@@ -91,7 +99,7 @@ def _refuse_pieces(asked: dict[str, Any]) -> None:
         raise click.UsageError(f"--{unheard[0].replace('_', '-')} is about pieces: add --interruptible")
 
 
-def _tell(session: Session, entries: tuple[Entry, ...], holder: str | None, *, open_ended: bool) -> None:
+def _tell(session: Session, entries: tuple[Entry, ...], holder: str | None, *, places: tuple[str, ...], open_ended: bool) -> None:
     """The id first: it is what the next command needs."""
     from greenai.cli import words
     from greenai.cli.queue_words import NO_DAEMON
@@ -106,6 +114,9 @@ def _tell(session: Session, entries: tuple[Entry, ...], holder: str | None, *, o
     due = words.day_time(limits.deadline_at, session.local_zone)
     source = f" ({first.submission.duration_source})" if first.submission.duration_source != "given" else ""
     screen.note(f"takes {words.about(limits.duration)}{source}, to be done by {due}{assumed}")
-    screen.note(f"zone {zone_words(settings.zone, settings.origins.get('zone', ''))}")
+    if places:
+        screen.note(f"zone {first.submission.job.zone}, the cleanest now of {', '.join(places)}")
+    else:
+        screen.note(f"zone {zone_words(settings.zone, settings.origins.get('zone', ''))}")
     if holder is None:
         screen.warn(f"it is kept, but {NO_DAEMON}, or greenai jobs wait {number}")
