@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import stamina
 
 from greenai import wiring
+from greenai.adapters.clock import SystemClock
 from greenai.adapters.http import MAX_ATTEMPTS
 from greenai.adapters.turns import Turns
 from greenai.cli import main
+from greenai.cli.command import Session
 from greenai.engine.asking import Keyring
 from greenai.testing.grid import FakeGrid
 
@@ -28,6 +31,9 @@ SERVICES = {
     "carbonawaresdk_marginal": ("US-CAL-CISO", "marginal", "forecast", "unstated"),
 }
 """Service -> a zone of it, and what its plan must say it rests on."""
+
+NOW = datetime(2026, 11, 24, 10, 37, 20, tzinfo=UTC)
+"""The moment at which all is asked: no slot ends meanwhile (tests/adapters/providers/test_services_at_the_edge.py lets one)."""
 
 KEYS = {
     "electricitymaps": "good-key-1234",
@@ -109,6 +115,8 @@ def corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for service in ("uk", "electricitymaps", "energycharts", "watttime", "eia", "energidataservice", "openelectricity"):
         monkeypatch.setenv(f"GREENAI_{service.upper()}_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Session, "now", lambda _: NOW)
+    monkeypatch.setattr(SystemClock, "now", lambda _: NOW)
     monkeypatch.setattr(wiring, "_KEYRING", Keyring())
     # The distance between reads has a test of its own (tests/adapters/test_turns.py).
     monkeypatch.setattr(Turns, "wait", lambda *_: None)
@@ -119,7 +127,7 @@ def corner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    with FakeGrid() as grid:
+    with FakeGrid(now=NOW) as grid:
         yield Line(grid, capfd, monkeypatch)
 
 
