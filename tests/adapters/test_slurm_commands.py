@@ -184,9 +184,13 @@ def test_trouble_on_the_node_is_told_once_then_it_is_tried_again(fake: Fake) -> 
 
 
 def test_consumed_energy_is_summed_over_legs_and_no_value_is_none(fake: Fake) -> None:
-    fake.put("sacct", "printf '1000\\n250\\n\\n18446744073709551614\\n'")
-    assert Slurm(fake.environ).consumed_j("5") == 1250.0
-    fake.put("sacct", "printf '0\\n'")
+    """As the real sacct 22.05 writes them: a job without steps of srun has its energy in its script's line alone."""
+    legs = ("5|", "5.batch|120", "5|120", "5.batch|130", "5.0|120", "5|18446744073709551614", "5.batch|0")
+    fake.put("sacct", "printf '" + "\\n".join(legs) + "\\n'")
+    assert Slurm(fake.environ).consumed_j("5") == 240.0
+    fake.put("sacct", "printf '5|\\n5.batch|0\\n'")
+    assert Slurm(fake.environ).consumed_j("5") is None
+    fake.put("sacct", "true")
     assert Slurm(fake.environ).consumed_j("5") is None
 
 

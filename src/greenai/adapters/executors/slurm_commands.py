@@ -159,21 +159,30 @@ class Slurm:
         """Let a suspended job go on."""
         self._change(["scontrol", "resume", job_id])
 
-    def signal(self, job_id: str, name: str) -> None:
-        """Send a signal to the script of a job, and to nothing else in it."""
-        self._change(["scancel", f"--signal={name}", "--batch", job_id])
+    def signal(self, job_id: str, name: str, *, all_of_it: bool = False) -> None:
+        """Send a signal to the script of a job, and to nothing else in it unless `all_of_it`."""
+        self._change(["scancel", f"--signal={name}", "--full" if all_of_it else "--batch", job_id])
 
     def cancel(self, job_id: str) -> None:
         """End a job: TERM, and KILL after the site's KillWait."""
         self._change(["scancel", job_id])
 
     def consumed_j(self, job_id: str) -> float | None:
-        """What Slurm itself counted for a job, all its legs together, J; None where it counts nothing. Raises as `jobs`."""
-        fields = ["--noheader", "--parsable2", "--duplicates", "--allocations", "--format=ConsumedEnergyRaw"]
+        """What Slurm itself counted for a job, all its legs together, J; None where it counts nothing. Raises as `jobs`.
+
+        Of a job without steps of srun it says nothing: then what its script (.batch) took is the job's.
+        """
+        fields = ["--noheader", "--parsable2", "--duplicates", "--format=JobID,ConsumedEnergyRaw"]
         said = self._said(["sacct", *fields, f"--jobs={job_id}"], self._environ)
-        legs = [float(line) for line in said.split() if line.replace(".", "", 1).isdigit()]
-        counted = [leg_j for leg_j in legs if 0 < leg_j < 2.0**63]
-        return sum(counted) if counted else None
+        legs: list[dict[str, float]] = []
+        for line in said.splitlines():
+            number, _, value = line.partition("|")
+            step = number.partition(".")[2]
+            if not step or not legs:
+                legs.append({})
+            legs[-1][step] = float(value) if value.replace(".", "", 1).isdigit() else 0.0
+        counted = [next((leg[step] for step in ("", "batch") if 0 < leg.get(step, 0) < 2.0**63), 0.0) for leg in legs]
+        return sum(counted) if any(counted) else None
 
     def _change(self, command: Sequence[str]) -> None:
         """Do it; a job that has ended meanwhile is no trouble."""
