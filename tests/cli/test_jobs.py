@@ -401,6 +401,15 @@ def test_one_wrong_number_does_not_stop_the_rest(cli: Cli, queue: DurableQueue) 
     assert document["refused"] == [{"job_id": "2", "reason": "job 2 is completed: it is not held"}]
 
 
+def test_a_job_that_is_named_twice_is_one(cli: Cli, queue: DurableQueue) -> None:
+    queue.enqueue([submission(array_index=number) for number in (1, 2)], AT)
+    assert cli("jobs", "hold", "1", "1_2", "1_2").out == "job 1_1 is held\njob 1_2 is held\n"
+    released = cli("jobs", "release", "1_2", "1", "1_1")
+    assert (released.code, released.out) == (0, "job 1_2 is queued\njob 1_1 is queued\n")
+    cli("jobs", "hold", "1")
+    assert cli("jobs", "wait", "1", "1_2").out == "2 held\n"
+
+
 def test_where_none_can_be_changed_each_says_why(cli: Cli, queue: DurableQueue) -> None:
     put(queue)
     put(queue)

@@ -187,13 +187,14 @@ def _change(job_ids: Sequence[Job], decide: Decide, settings: Settings | None) -
     if not job_ids:
         raise InputError("which job?", hint="greenai jobs list shows them")
     queue = open_queue(queue_settings(settings))
-    wanted = pending = [_id(job_id) for job_id in job_ids]
+    wanted = pending = list(dict.fromkeys(map(_id, job_ids)))
     for _ in range(TRIES):
-        events = [event for job_id in pending for event in _events(queue.entries([job_id]), decide)]
+        # A job may be named twice, by itself and by its array.
+        events = list({event.job_id: event for each in pending for event in _events(queue.entries([each]), decide)}.values())
         written = queue.append(events)
         pending = [event.job_id for event, fits in zip(events, written, strict=True) if not fits]
         if not pending:
-            return queue.entries(wanted)
+            return tuple({entry.id: entry for entry in queue.entries(wanted)}.values())
     raise StoreError("the jobs change faster than they can be changed by you", hint="try again")
 
 

@@ -118,7 +118,8 @@ class _Watch:
         """Whether nothing more will happen to them by itself; tells of what is new."""
         mark = self._doors.queue.mark()
         if mark != self._mark:
-            self._mark, self.entries = mark, self._doors.queue.entries(self._job_ids)
+            found = self._doors.queue.entries(self._job_ids)
+            self._mark, self.entries = mark, tuple({entry.id: entry for entry in found}.values())
             alone = self._doors.queue.holder(self._doors.clock.now()) in {None, self._doors.holder}
             self._tell(self.entries, alone)
         return all(entry.is_over or isinstance(entry.status, Held) for entry in self.entries)
