@@ -7,7 +7,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,14 @@ def turns(request: pytest.FixtureRequest, tmp_path: Path) -> Turns:
 
 def test_reads_of_one_host_keep_their_distance(turns: Turns) -> None:
     def leave(_number: int) -> float:
-        turns.wait(HOST, 0.1, 10.0)
+        turns.wait(HOST, 0.1, 60.0)
         return time.monotonic()
 
+    # Counted from before the first: it may be late to say when it went.
+    began_s = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         times_s = sorted(pool.map(leave, range(4)))
-    assert times_s[-1] - times_s[0] >= 0.29
+    assert times_s[-1] - began_s >= 0.3
 
 
 def test_other_hosts_do_not_wait(turns: Turns) -> None:
@@ -55,16 +56,15 @@ def test_a_turn_too_far_off_is_said_at_once_and_books_nothing(turns: Turns) -> N
 
 
 def test_processes_take_turns(tmp_path: Path) -> None:
-    """Four processes at once: the last goes out three distances after the first, by the clock they share."""
+    """Four processes at once: the last goes out three distances after the first began, by the clock they share."""
     code = (
-        "import sys, time; from pathlib import Path; from greenai.adapters.turns import Turns;"
-        "Turns(Path(sys.argv[1])).wait('grid.example', 0.3, 60.0); print(time.monotonic())"
+        "import sys, time; from pathlib import Path; from greenai.adapters.turns import Turns; began_s = time.monotonic();"
+        "Turns(Path(sys.argv[1])).wait('grid.example', 0.3, 60.0); print(began_s, time.monotonic())"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "turns")]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    times_s = sorted(float(process.communicate(timeout=60)[0]) for process in running)
-    gaps_s = [later - earlier for earlier, later in pairwise(times_s)]
-    assert times_s[-1] - times_s[0] >= 0.85, gaps_s
+    began_s, went_s = zip(*(map(float, process.communicate(timeout=120)[0].split()) for process in running), strict=True)
+    assert max(went_s) - min(began_s) >= 0.9, sorted(went_s)
 
 
 @pytest.mark.parametrize("text", ["", "no number", "nan", "inf", repr(1e12)])

@@ -52,6 +52,7 @@ def grid(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGrid]:
     """The UK service on loopback."""
     with FakeGrid() as service:
         monkeypatch.setenv("GREENAI_UK_URL", service.url)
+        monkeypatch.setenv("GREENAI_HTTP_TIMEOUT_S", "60")  # a busy machine must not look like a dead service
         yield service
 
 
