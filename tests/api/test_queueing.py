@@ -15,8 +15,11 @@ from tests.queue_world import moved
 
 from greenai import api
 from greenai.adapters.executors._processes import handle_of
+from greenai.api.serving import _telling
 from greenai.config import Settings
+from greenai.engine.tick import Memory
 from greenai.errors import InputError, NoFeasibleWindow, StoreError, UnknownJob
+from greenai.model.intensity import Query, Reading
 from greenai.model.plan import Window
 from greenai.model.queue import (
     Ended,
@@ -369,14 +372,14 @@ def test_this_process_holds_a_lease_until_it_is_gone(settings: Settings, submit:
     queue, now_at = open_queue(settings), datetime.now(UTC)
     mine = holder_name("daemon")
     assert read_holder(mine) == ("daemon", f"process {os.getpid()}")
-    assert queue.lease(mine, now_at, now_at + timedelta(minutes=1))
+    assert queue.lease(mine, now_at, now_at + timedelta(hours=1))
     assert api.running_holder(settings) == mine
     dead = mine.rpartition("|")[0] + "|999999999:1"
     queue.release(mine)
-    assert queue.lease(dead, now_at, now_at + timedelta(minutes=1))
+    assert queue.lease(dead, now_at, now_at + timedelta(hours=1))
     assert api.running_holder(settings) is None
     elsewhere = "|".join(("daemon", "other-machine", "boot", "999999999:1"))
-    assert queue.lease(elsewhere, now_at, now_at + timedelta(minutes=1))
+    assert queue.lease(elsewhere, now_at, now_at + timedelta(hours=1))
     assert api.running_holder(settings) == elsewhere
     assert read_holder(elsewhere) == ("daemon", "process 999999999 on other-machine")
 
@@ -386,7 +389,7 @@ def test_a_killed_daemon_that_nobody_has_buried_holds_nothing(settings: Settings
     queue, now_at = open_queue(settings), datetime.now(UTC)
     daemon = subprocess.Popen(["sleep", "600"])
     holder = f"{holder_name('daemon').rpartition('|')[0]}|{handle_of(daemon.pid)}"
-    queue.lease(holder, now_at, now_at + timedelta(minutes=1))
+    queue.lease(holder, now_at, now_at + timedelta(hours=1))
     assert api.running_holder(settings) == holder
     daemon.kill()
     os.waitid(os.P_PID, daemon.pid, os.WEXITED | os.WNOWAIT)
@@ -397,7 +400,7 @@ def test_a_killed_daemon_that_nobody_has_buried_holds_nothing(settings: Settings
 def test_a_second_daemon_is_refused(settings: Settings, submit: Any) -> None:
     submit()
     queue, now_at = open_queue(settings), datetime.now(UTC)
-    queue.lease("daemon|other-machine|boot|12:1", now_at, now_at + timedelta(minutes=1))
+    queue.lease("daemon|other-machine|boot|12:1", now_at, now_at + timedelta(hours=1))
     with pytest.raises(InputError, match=r"another daemon runs this queue \(process 12 on other-machine\)"):
         api.serve(settings=settings, stop=lambda: True)
     assert api.tick_once(settings=settings) is False
@@ -465,6 +468,25 @@ def test_a_queue_that_cannot_be_written_is_refused_at_the_start(
     monkeypatch.setattr("greenai.adapters.store.queue.DurableQueue.release", full)
     with pytest.raises(StoreError, match="the disk is full"):
         api.serve(settings=settings, started=pytest.fail) if begin == "serve" else api.wait(entry.id, settings=settings)
+
+
+def test_a_grid_that_is_not_read_live_is_told_of_once(settings: Settings) -> None:
+    in_state("held", settings)
+    away, warnings, looks = replace(settings, urls={"uk": "http://127.0.0.1:9"}), [], iter([False, False, True])
+    api.serve(settings=away, warn=warnings.append, stop=lambda: next(looks, True))
+    (said,) = warnings
+    assert said.startswith("zone GB: MODELLED: the usual day of this season, not today's grid (uk: ")
+
+
+def test_a_grid_that_is_read_live_again_is_told_of_too() -> None:
+    memory, told = Memory(), []
+    look = _telling(memory, told.append, lambda: False)
+    query = Query(zone="GB", start_at=NOW, end_at=NOW + timedelta(hours=1), now_at=NOW, purpose="forecast")
+    for step in ("live", "annual", "annual", "live", "old-archive"):
+        memory.known.readings = {"GB": Reading(series=None, step=step, fallback_reason=None, query=query)}
+        assert look() is False
+    flat = "zone GB: ANNUAL MEAN: flat, it can account but never justifies waiting"
+    assert told == [flat, "zone GB is read live again", "zone GB: ARCHIVED"]
 
 
 def test_waiting_for_what_is_over_or_held_returns_at_once(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from greenai.engine.daemon import run_ticks
 from greenai.engine.doors import QueueDoors
 from greenai.engine.tick import Memory, tick
 from greenai.errors import InputError
+from greenai.logic.wording import loud
 from greenai.model.queue import Entry, Held, PauseWay
 from greenai.ports import Clock
 from greenai.wiring_queue import open_queue_doors, queue_settings, read_holder
@@ -70,7 +71,8 @@ def serve(
         )
     _check_writable(doors)
     started(doors)
-    run_ticks(doors, Memory(), stop=stop)
+    memory = Memory()
+    run_ticks(doors, memory, stop=_telling(memory, warn, stop))
 
 
 def _check_writable(doors: QueueDoors) -> None:
@@ -102,8 +104,30 @@ def wait(
     if doors.queue.holder(doors.clock.now()) is None:
         _check_writable(doors)
     watch = _Watch(doors, [str(job_id) for job_id in job_ids], tell)
-    run_ticks(doors, Memory(), stop=lambda: watch.are_over() or (end_at is not None and doors.clock.now() >= end_at))
+    memory = Memory()
+    run_ticks(
+        doors,
+        memory,
+        stop=_telling(memory, warn, lambda: watch.are_over() or (end_at is not None and doors.clock.now() >= end_at)),
+    )
     return watch.entries
+
+
+def _telling(memory: Memory, warn: Warn, stop: Callable[[], bool]) -> Callable[[], bool]:
+    """The same `stop`; when it is asked, each grid that is not read live any more is told of once, and once when it is again."""
+    told: dict[str, str] = {}
+
+    def look() -> bool:
+        for zone, reading in memory.known.readings.items():
+            before, now = told.get(zone, ""), loud(reading)
+            told[zone] = now
+            if now and not before:
+                warn(f"zone {zone}: {now}")
+            elif before and not now:
+                warn(f"zone {zone} is read live again")
+        return stop()
+
+    return look
 
 
 class _Watch:

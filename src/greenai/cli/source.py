@@ -11,7 +11,8 @@ from greenai.cli.screen import WARN
 from greenai.cli.words import age, clock_time, day_time
 from greenai.errors import ProviderError
 from greenai.logic.plan_document import own_document
-from greenai.model.intensity import ChainStep, Reading
+from greenai.logic.wording import loud
+from greenai.model.intensity import Reading
 from greenai.model.series import IntensitySeries
 from greenai.model.units import iso_utc
 
@@ -22,14 +23,6 @@ PACKAGED: Final = ("climatology", "annual")
 
 GIVEN: Final = {"csv": "file", "constant": "given number"}
 """What the user gave, by the provider that reads it: nothing that could be live."""
-
-LOUD: Final[dict[ChainStep, str]] = {
-    "fresh-archive": "ARCHIVED",
-    "old-archive": "ARCHIVED",
-    "climatology": "MODELLED: the usual day of this season, not today's grid",
-    "annual": "ANNUAL MEAN: flat, it can account but never justifies waiting",
-    "none": "UNKNOWN: nothing is known of this grid",
-}
 
 
 def known_series(reading: Reading) -> IntensitySeries:
@@ -88,10 +81,8 @@ def _when(moment_at: datetime, now_at: datetime, zone: tzinfo) -> str:
 
 def loud_words(reading: Reading) -> Text | None:
     """What a person must know before trusting the numbers; None for a live reading."""
-    if reading.step not in LOUD:
-        return None
-    why = f" ({reading.fallback_reason})" if reading.fallback_reason else ""
-    return Text(f"{LOUD[reading.step]}{why}", style=WARN)
+    said = loud(reading)
+    return Text(said, style=WARN) if said else None
 
 
 def is_guessed(origin: str) -> bool:

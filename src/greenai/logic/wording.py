@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from greenai.model.intensity import ChainStep, Reading
+
+LOUD: Mapping[ChainStep, str] = MappingProxyType(
+    {
+        "fresh-archive": "ARCHIVED",
+        "old-archive": "ARCHIVED",
+        "climatology": "MODELLED: the usual day of this season, not today's grid",
+        "annual": "ANNUAL MEAN: flat, it can account but never justifies waiting",
+        "none": "UNKNOWN: nothing is known of this grid",
+    }
+)
+"""What must be known of a reading that is not live, by the step that gave it."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -34,3 +51,10 @@ def g_per_kwh(value: float, *, unit: bool = True) -> str:
     """An intensity: whole grams from 10 on."""
     number = f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
     return f"{number} g/kWh" if unit else number
+
+
+def loud(reading: Reading) -> str:
+    """What a person must know before trusting the numbers, and why; empty for a live reading."""
+    if reading.step not in LOUD:
+        return ""
+    return f"{LOUD[reading.step]} ({reading.fallback_reason})" if reading.fallback_reason else LOUD[reading.step]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
 from itertools import pairwise
@@ -16,7 +17,7 @@ from greenai.errors import InputError, NoFeasibleWindow
 from greenai.logic import placing
 from greenai.logic.deciding import decide, decision_document
 from greenai.logic.plan_document import series_sha256
-from greenai.logic.wording import g_per_kwh, percent, span_words
+from greenai.logic.wording import g_per_kwh, loud, percent, span_words
 from greenai.model.intensity import Payload, Query, Reading
 from greenai.model.job import Constraints
 from greenai.model.plan import Decision, Plan, Window
@@ -406,3 +407,10 @@ def test_numbers_in_words():
         "10 %",
     ]
     assert [g_per_kwh(value) for value in (142.4, 9.96, 3.14159, 0.0)] == ["142 g/kWh", "10 g/kWh", "3.1 g/kWh", "0 g/kWh"]
+
+
+def test_what_is_not_live_is_said_loudly_with_the_reason():
+    live = reading(NIGHT_AND_DAY)
+    assert loud(live) == ""
+    assert loud(reading(None)) == "UNKNOWN: nothing is known of this grid (uk: no answer)"
+    assert loud(replace(live, step="old-archive")) == "ARCHIVED"
