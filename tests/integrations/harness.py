@@ -81,11 +81,13 @@ class Runner:
         program: its file name.
         modules: the frameworks it needs.
         at: a directory of this test's own.
+        ranks: how many processes train together; the first alone is asked to pause.
     """
 
-    def __init__(self, program: str, modules: str, at: Path) -> None:
+    def __init__(self, program: str, modules: str, at: Path, *, ranks: int = 1) -> None:
         self.program = program
         self.at = at
+        self.ranks = ranks
         self._nursery = nursery(modules)
 
     def leg(
@@ -95,18 +97,26 @@ class Runner:
         at = self.at / name
         (at / "checkpoint").mkdir(exist_ok=True, parents=True)
         pause_file, result = at / "pause", at / "result.npz"
-        for old in (pause_file, result):
+        for old in (pause_file, *at.glob("result.npz*")):
             old.unlink(missing_ok=True)
         environment = {"RESULT": str(result), "HOME": str(at)}
         if greenai:
             environment |= {pause.RUN_ID: "r1", pause.ZONE: "GB", pause.PAUSE_FILE: str(pause_file), pause.RESUMES: str(resumes)}
             environment |= {pause.CHECKPOINT_DIR: str(at / "checkpoint"), pause.PROGRESS_FILE: str(at / "progress")}
         program = str(HERE / "programs" / self.program)
-        order = {"program": program, "arguments": list(arguments), "environment": environment, "at": str(at)}
+        order = {"program": program, "arguments": list(arguments), "environment": environment, "at": str(at), "ranks": self.ranks}
         self._nursery.give_birth(order)
         code, steps = self._answer_marks(pause_file, pause_after)
-        said = (at / "said").read_text(encoding="utf-8")
-        return Leg(code=code, steps=steps, said=said, result=dict(np.load(result)) if result.exists() else None)
+        said = "".join((at / f"said-{rank}").read_text(encoding="utf-8") for rank in range(self.ranks))
+        return Leg(code=code, steps=steps, said=said, result=self._result(result))
+
+    def _result(self, first: Path) -> dict[str, np.ndarray] | None:
+        """The results of all ranks, or of none: the first's by their own names."""
+        files = [first, *(first.with_name(f"{first.name}.{rank}.npz") for rank in range(1, self.ranks))]
+        if not any(file.exists() for file in files):
+            return None
+        named = [(rank, dict(np.load(file))) for rank, file in enumerate(files)]
+        return {f"{name} of rank {rank}" if rank else name: array for rank, arrays in named for name, array in arrays.items()}
 
     def _answer_marks(self, pause_file: Path, pause_after: int | None) -> tuple[int, list[int]]:
         steps: list[int] = []

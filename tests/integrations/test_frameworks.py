@@ -58,7 +58,8 @@ def test_accelerate(runner):
 @on("with_lightning.py")
 def test_lightning_in_the_middle_of_an_epoch(runner):
     assert "a plain DataLoader cannot be resumed" in last_line(runner.leg("mid-epoch"))
-    runner.check_exact("stateful", pauses=(4, 23))
+    legs = runner.check_exact("stateful", pauses=(4, 20, 23))
+    assert [leg.steps[-1] for leg in legs] == [4, 21, 23, 30], "never between epochs"
     assert runner.progress() == 1.0
     assert "begins again from nothing" in last_line(runner.leg("stateful", "forgets", resumes=2))
 
@@ -68,6 +69,31 @@ def test_lightning_with_a_plain_loader_waits_for_the_end_of_the_epoch(runner):
     legs = runner.check_exact("validates", pauses=(3, 14))
     assert [leg.steps[-1] for leg in legs] == [10, 20, 30]
     assert "a pause was asked for" in legs[0].said
+
+
+@on("hugging_face.py")
+def test_hugging_face_with_two_ranks(runner):
+    runner.ranks = 2
+    legs = runner.check_exact(pauses=(2, 5))
+    assert [leg.steps[-1] for leg in legs[:2]] == [2, 5]
+
+
+@on("with_accelerate.py")
+def test_accelerate_with_two_ranks(runner):
+    runner.ranks = 2
+    runner.check_exact(pauses=(3, 14))
+
+
+@on("with_lightning.py")
+def test_lightning_with_two_ranks_waits_for_the_end_of_the_epoch(runner):
+    """In its middle it would go on in the order of epoch 0, and with a loader that keeps its place always."""
+    runner.ranks = 2
+    assert "a StatefulDataLoader goes on in the order of epoch 0" in last_line(runner.leg("stateful"))
+    legs = runner.check_exact(pauses=(3, 9))
+    assert [leg.steps[-1] for leg in legs] == [5, 10, 15]
+    assert "a sampler that is told the epoch cannot be resumed" in legs[0].said
+    runner.ranks = 1
+    assert "was paused with 2 ranks and goes on with 1" in last_line(runner.leg(resumes=2))
 
 
 @on("with_keras.py")

@@ -7,7 +7,11 @@
 
 In the middle of an epoch only where every training loader is resumable (torchdata's StatefulDataLoader): with a
 plain DataLoader, Lightning would begin the epoch's data again and end it early, so some items would be seen twice
-and some never. Then the pause waits for the epoch's end.
+and some never. Then the pause waits for the epoch's end. So it does with several ranks, or any sampler that is told
+the epoch: Lightning makes the loader's iterator before it tells the sampler, so that it would go on in the order of
+epoch 0. Between epochs the iterator is made again; that of a StatefulDataLoader would not be right even then, so with
+several ranks it is refused. In one process such a loader is never paused between epochs, where Lightning draws from
+the random numbers once more than it would have.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from greenai import pause
 from greenai.integrations import _checkpoint
 from greenai.integrations._framework import callback, need
 from greenai.integrations._random import random_state, set_random_state
+from greenai.integrations._ranks import of_all, own_number
 from greenai.integrations.torch import requested_by_any_rank
 
 _LIKE = "lightning-*.ckpt"
@@ -73,6 +78,7 @@ class _Events:
         self._mid_epoch = mid_epoch
         self._saving: dict[str, Any] = {}
         self._loaded: Mapping[str, Any] | None = None
+        self._between: Mapping[str, Any] | None = None
         self._said = False
 
     def state_dict(self) -> dict[str, Any]:
@@ -96,9 +102,21 @@ class _Events:
         """In the middle of an epoch they must be right after it is made, and before the first batch is fetched."""
         _checkpoint.refuse_if(
             self._mid_epoch and not _resumable(trainer),
-            "a plain DataLoader cannot be resumed in the middle of an epoch: some items would be seen twice and some never",
-            remedy="use torchdata's StatefulDataLoader, or leave mid_epoch out to pause at the end of epochs only",
+            f"{_unlike(trainer)} cannot be resumed in the middle of an epoch: some items would be seen twice and some never",
+            remedy="use torchdata's StatefulDataLoader in one process, or leave mid_epoch out to pause at the end of epochs only",
         )
+        told = _is_told_the_epoch(trainer)
+        _checkpoint.refuse_if(
+            told and _Process.resumes and _keep_their_place(trainer),
+            "with several ranks, or a sampler that is told the epoch, a StatefulDataLoader goes on in the order of epoch 0",
+            remedy="use a plain DataLoader to be paused at the end of epochs",
+        )
+        if self._between is not None and told:
+            for sampler in _samplers(trainer):
+                getattr(sampler, "set_epoch", lambda _: None)(trainer.current_epoch)
+            set_random_state(self._between)
+            iter(trainer.fit_loop._data_fetcher)
+        self._between = None
         self._set_random_numbers(mid_epoch=True)
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
@@ -112,21 +130,22 @@ class _Events:
         elif not self._said:
             self._said = True
             warnings.warn(
-                "a pause was asked for; a plain DataLoader cannot be resumed in the middle of an epoch, so it waits for the "
-                "end of this one (torchdata's StatefulDataLoader needs no waiting)",
+                f"a pause was asked for; {_unlike(trainer)} cannot be resumed in the middle of an epoch, so it waits for the "
+                "end of this one (torchdata's StatefulDataLoader in one process needs no waiting)",
                 stacklevel=2,
             )
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Between epochs."""
-        if self._asked():
+        if not _resumable(trainer) and self._asked():
             self._pause(trainer, mid_epoch=False)
 
     def _asked(self) -> bool:
         return _Process.resumes and requested_by_any_rank()
 
     def _pause(self, trainer: Any, *, mid_epoch: bool) -> None:
-        self._saving = {"random": random_state(), "mid_epoch": mid_epoch}
+        # Lightning saves what the first rank gives, for all.
+        self._saving = {"random": of_all(need("torch", extra="lightning"), random_state()), "mid_epoch": mid_epoch}
         file = _checkpoint.directory() / f"lightning-{pause.resumes()}.ckpt"
         beside = file.with_name(f"new-{file.name}")
         trainer.save_checkpoint(beside)
@@ -138,8 +157,16 @@ class _Events:
 
     def _set_random_numbers(self, *, mid_epoch: bool) -> None:
         if self._loaded is not None and self._loaded["mid_epoch"] is mid_epoch:
-            set_random_state(self._loaded["random"])
-            self._loaded = None
+            states, torch = self._loaded["random"], need("torch", extra="lightning")
+            ranks = len(of_all(torch, None))
+            _checkpoint.refuse_if(
+                len(states) != ranks,
+                f"this training was paused with {len(states)} ranks and goes on with {ranks}",
+                remedy="give it as many as it had",
+            )
+            self._loaded, own = None, states[own_number(torch)]
+            set_random_state(own)
+            self._between = None if mid_epoch else own
 
 
 def _newest() -> Path | None:
@@ -149,10 +176,35 @@ def _newest() -> Path | None:
 
 
 def _resumable(trainer: Any) -> bool:
-    """Whether every training loader keeps its place: it has state_dict and load_state_dict."""
-    from_combined = getattr(trainer.fit_loop, "_combined_loader", None)
-    loaders = [] if from_combined is None else from_combined.flattened
+    """Whether a training can go on in the middle of an epoch."""
+    return _keep_their_place(trainer) and not _is_told_the_epoch(trainer)
+
+
+def _keep_their_place(trainer: Any) -> bool:
+    """Whether every training loader has state_dict and load_state_dict."""
+    loaders = _loaders(trainer)
     return bool(loaders) and all(hasattr(one, "state_dict") and hasattr(one, "load_state_dict") for one in loaders)
+
+
+def _is_told_the_epoch(trainer: Any) -> bool:
+    """Whether the order of a loader follows from the epoch's number, or other ranks have loaders of which none is saved."""
+    return trainer.world_size > 1 or any(hasattr(sampler, "set_epoch") for sampler in _samplers(trainer))
+
+
+def _samplers(trainer: Any) -> list[Any]:
+    """Those that Lightning tells the epoch, if they want to know it."""
+    outer = [getattr(one, name, None) for one in _loaders(trainer) for name in ("sampler", "batch_sampler")]
+    return [*outer, *(getattr(sampler, "sampler", None) for sampler in outer)]
+
+
+def _unlike(trainer: Any) -> str:
+    """What it is that cannot be resumed."""
+    return "a sampler that is told the epoch" if _is_told_the_epoch(trainer) else "a plain DataLoader"
+
+
+def _loaders(trainer: Any) -> list[Any]:
+    combined = getattr(trainer.fit_loop, "_combined_loader", None)
+    return [] if combined is None else list(combined.flattened)
 
 
 def _tell_progress(trainer: Any) -> None:

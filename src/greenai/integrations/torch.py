@@ -26,6 +26,7 @@ from greenai.errors import InputError
 from greenai.integrations import _checkpoint
 from greenai.integrations._framework import need
 from greenai.integrations._random import random_state, set_random_state
+from greenai.integrations._ranks import are_several, meet, of_all, own_number
 
 
 class SkipBatches:
@@ -111,8 +112,8 @@ def capture(parts: Mapping[str, Any], batches: SkipBatches | None = None, /, *, 
         torch.save(state, file)
         _check_readable(torch, file)
 
-    file = _checkpoint.write(_name(torch), written, before_replacing=lambda: _meet(torch))
-    _meet(torch)  # a launcher ends all ranks as soon as the first has ended
+    file = _checkpoint.write(_name(torch), written, before_replacing=lambda: meet(torch))
+    meet(torch)  # a launcher ends all ranks as soon as the first has ended
     return file
 
 
@@ -146,7 +147,7 @@ def restore(parts: Mapping[str, Any], batches: SkipBatches | None = None, /) -> 
 def requested_by_any_rank() -> bool:
     """Whether any rank of torch.distributed is asked to pause; all ranks must call it at the same step."""
     torch = need("torch", extra="torch")
-    if not _distributed(torch):
+    if not are_several(torch):
         return pause.requested()
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
 
@@ -172,28 +173,16 @@ def _check_readable(torch: Any, file: Path) -> None:
 
 
 def _check_same_moment(torch: Any, state: Mapping[str, Any] | None) -> None:
-    if not _distributed(torch):
-        return
     own = None if state is None else (state["epoch"], state["leg"], (state["batches"] or {}).get("seen"))
-    all_of_them: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(all_of_them, own)
+    all_of_them = of_all(torch, own)
     if any(one != own for one in all_of_them):
         raise InputError(f"the ranks' checkpoints are of different moments: {all_of_them}; delete those that are too new")
 
 
 def _name(torch: Any) -> str:
-    if not _distributed(torch):
+    if not are_several(torch):
         return "torch.pt"
-    return f"torch-{torch.distributed.get_rank()}-of-{torch.distributed.get_world_size()}.pt"
-
-
-def _meet(torch: Any) -> None:
-    if _distributed(torch):
-        torch.distributed.barrier()
-
-
-def _distributed(torch: Any) -> bool:
-    return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
+    return f"torch-{own_number(torch)}-of-{torch.distributed.get_world_size()}.pt"
 
 
 def _said(state: Mapping[str, Any]) -> str:

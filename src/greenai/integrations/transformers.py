@@ -17,6 +17,7 @@ from typing import Any
 from greenai import pause
 from greenai.integrations import _checkpoint
 from greenai.integrations._framework import callback, need
+from greenai.integrations._ranks import meet
 from greenai.integrations.torch import requested_by_any_rank
 
 _COMPLETE = "greenai-complete"
@@ -71,12 +72,15 @@ class _Events:
         Raises:
             Paused: it was.
         """
+        torch = need("torch", extra="transformers")
+        meet(torch)  # each rank has written its own random numbers by now: the checkpoint is whole
         if state.is_world_process_zero:
             written = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             _checkpoint.sync(written)
             (written / _COMPLETE).touch()
             _checkpoint.sync(written)
         if self._asked:
+            meet(torch)  # a launcher ends all ranks as soon as the first has ended
             raise pause.Paused
 
 

@@ -1,5 +1,6 @@
 """A training with Accelerate: shuffled data and dropout."""
 
+import os
 import sys
 
 import torch
@@ -18,6 +19,7 @@ scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 4, 0.7)
 x = torch.randn(80, 6)
 loader = DataLoader(TensorDataset(x, x.sum(1, keepdim=True).sin()), batch_size=8, shuffle=True)
 model, optimizer, loader, scheduler = accelerator.prepare(model, optimizer, loader, scheduler)
+torch.manual_seed(3 + int(os.environ.get("RANK", "0")))  # each rank has random numbers of its own
 training = Resumable(accelerator, loader)
 for epoch in training.epochs(3):
     for features, target in training.batches():

@@ -1,5 +1,6 @@
 """A training with Lightning: dropout, shuffled data, a schedule by the epoch; a resumable loader or a plain one."""
 
+import os
 import sys
 import warnings
 
@@ -49,10 +50,14 @@ class Mark(pl.Callback):
         marks.step(trainer.global_step)
 
 
+ranks = int(os.environ.get("WORLD_SIZE", "1"))
+torch.manual_seed(3 + int(os.environ.get("RANK", "0")))  # each rank has random numbers of its own
 own = [pause_callback(mid_epoch=True)] if "mid-epoch" in sys.argv else []
 trainer = pl.Trainer(
     max_epochs=3,
     accelerator="cpu",
+    devices=ranks,
+    strategy="ddp" if ranks > 1 else "auto",
     logger=False,
     enable_checkpointing=False,
     enable_progress_bar=False,
