@@ -187,6 +187,24 @@ def test_pause_and_resume(greenai: Greenai, daemons: Daemons, tmp_path: Path) ->
     assert (document["job"]["resumes"], len(document["job"]["run_ids"]), len(document["evidence"])) == (1, 2, 2)
 
 
+def test_a_deaf_job_is_ended_and_its_story_and_its_evidence_say_how(greenai: Greenai, daemons: Daemons, tmp_path: Path) -> None:
+    daemons.start()
+    script = (
+        "import signal, time\nfrom greenai import pause\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pause.requested()\ntime.sleep(600)\n"
+    )
+    greenai("submit", *SOON, "--pause-way", "checkpoint", "--grace", "1s", "--", sys.executable, "-c", script)
+    until(lambda: status(greenai, "1") == "running" and list(tmp_path.glob("home/runs/*/pause.heard")))
+    greenai("jobs", "pause", "1")
+    until(lambda: status(greenai, "1") == "failed")
+    how = "did not pause within 1 s: sent TERM, then KILL"
+    assert how in greenai("jobs", "show", "1").stdout
+    until(lambda: shown(greenai, "1")["evidence"])
+    evidence = json.loads(greenai("evidence", "show", "--json").stdout)
+    assert evidence["inputs"]["end_note"] == how
+    assert greenai("evidence", "verify").returncode == 0
+
+
 def test_a_program_that_knows_nothing_is_frozen_and_thawed(greenai: Greenai, daemons: Daemons, tmp_path: Path) -> None:
     daemons.start()
     greenai("submit", *SOON, "--", "sh", "-c", "while ! [ -e done ]; do sleep 0.1; done")
