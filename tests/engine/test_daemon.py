@@ -11,6 +11,7 @@ from tests.queue_world import HOUR
 from greenai.engine.daemon import run_ticks
 from greenai.engine.tick import Memory
 from greenai.errors import StoreError
+from greenai.model.queue import Running, Waiting
 from greenai.testing.queue import MemoryQueue
 
 NIGHT = [400.0] * 8 + [100.0] * 8 + [400.0] * 80
@@ -65,11 +66,37 @@ def test_a_lease_that_cannot_be_given_back_is_only_warned_of() -> None:
     assert world.warnings[-1] == "no space left"
 
 
-def test_a_job_of_an_engine_that_is_not_set_up_does_not_keep_the_others_from_running() -> None:
-    world = World([100.0] * 96, gpus=2)
+def test_a_job_of_an_engine_that_is_not_set_up_is_held_and_says_so() -> None:
+    world = World([100.0] * 96)
     away = world.job(hours=1, executor="elsewhere")
     here = world.job(hours=1)
     world.run(timedelta(hours=3))
-    assert (world.outcome(away), world.outcome(here)) == ("Running", "completed")
-    assert [task.job_id for task in world.executor.launched] == [here]
-    assert f"job {away} runs on elsewhere, which is not set up here" in world.warnings
+    assert (world.outcome(away), world.outcome(here)) == ("Held", "completed")
+    assert world.reasons(away)[-1] == "held: it is to run on elsewhere, which is not set up here"
+    assert world.starts(here) == [0.0]
+
+
+def test_a_planned_job_whose_engine_is_away_takes_no_room_and_waits_for_it() -> None:
+    world = World([400.0] * 2 + [100.0] * 94)
+    planned = world.job(hours=1)
+    world.tick()
+    here, world.doors = world.doors, world.doors_of("first", executors={})
+    world.run(timedelta(hours=3))
+    assert isinstance(world.status(planned), Waiting)
+    assert f"job {planned} is to run on local, which is not set up here" in world.warnings
+    world.doors = here
+    world.run(timedelta(hours=3))
+    assert world.outcome(planned) == "completed"
+
+
+def test_a_job_that_runs_on_while_its_engine_is_away_is_found_when_that_is_back() -> None:
+    world = World([100.0] * 96)
+    job = world.job(hours=1)
+    world.tick()
+    here, world.doors = world.doors, world.doors_of("first", executors={})
+    world.run(HOUR / 2)
+    assert isinstance(world.status(job), Running)
+    world.doors = here
+    world.run(2 * HOUR)
+    assert world.outcome(job) == "completed"
+    assert len(world.executor.launched) == 1

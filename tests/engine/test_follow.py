@@ -113,11 +113,18 @@ def test_the_wish_to_cancel_stops_a_frozen_process_too() -> None:
 def test_a_job_of_an_engine_that_comes_back_runs_there_once() -> None:
     world = World([100.0] * 96)
     job = world.job(executor="elsewhere")
+    there, gone = (world.doors_of("first", executors=engines) for engines in ({"elsewhere": world.executor}, {}))
+
+    def refuse(call: str) -> None:
+        raise StoreError(f"no {call}")
+
+    world.doors, world.executor.before_call = there, refuse
     world.tick()
+    world.doors, world.executor.before_call = gone, lambda _: None
     world.tick()
     assert running_leg(world, job).handle == ""
-    assert world.warnings == [f"job {job} runs on elsewhere, which is not set up here"]
-    world.doors = world.doors_of("first", executors={"elsewhere": world.executor})
+    assert world.warnings[1:] == [f"job {job} runs on elsewhere, which is not set up here"]
+    world.doors = there
     world.tick()
     assert running_leg(world, job).handle
     assert [task.run_id for task in world.executor.launched] == ["run-1"]

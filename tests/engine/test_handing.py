@@ -11,6 +11,7 @@ from tests.engine.queue_scenario import START, World
 from tests.queue_world import HOUR
 
 from greenai.engine.daemon import run_ticks
+from greenai.engine.lease import LEASE_FOR
 from greenai.errors import InputError, StoreError
 from greenai.logic.queue_legs import leg_run_id
 from greenai.model.queue import (
@@ -220,3 +221,22 @@ def test_a_job_paused_by_its_user_and_one_that_comes_after_another_are_not_hande
     before = dict(cluster.held)
     world.tick()
     assert set(cluster.held) == {leg_run_id(world.entry(first))} <= set(before)
+
+
+def test_who_loses_the_lease_while_it_hands_over_leaves_the_rest_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, cluster = world_with_cluster()
+    jobs, schedule = [job(world) for _ in range(3)], cluster.schedule
+
+    def stall(task: Task, start_at: datetime) -> str:
+        world.clock.advance(2 * LEASE_FOR)
+        assert world.queue.lease("second", world.clock.now(), world.clock.now() + LEASE_FOR)
+        return schedule(task, start_at)
+
+    monkeypatch.setattr(cluster, "schedule", stall)
+    world.tick()
+    assert cluster.calls == ["schedule"]
+    monkeypatch.undo()
+    world.doors = world.doors_of("second", executors=world.doors.executors)
+    world.tick()
+    assert sorted(task.job_id for task in cluster.tasks.values()) == sorted(jobs)
+    assert cluster.calls == ["schedule"] * 4

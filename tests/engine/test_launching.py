@@ -10,6 +10,7 @@ from tests.engine.queue_scenario import World, window
 
 from greenai.engine.book import Book
 from greenai.engine.launching import give_way, start_due
+from greenai.engine.lease import Lease
 from greenai.errors import GreenaiError, InputError, StoreError
 from greenai.model.queue import Entry, Paused, PauseWay, Pausing, Running
 
@@ -63,7 +64,8 @@ def book_of(world: World) -> Book:
 
 
 def start(world: World, job: str, book: Book) -> tuple[str, ...]:
-    return start_due(book, world.doors, {}, free=frozenset({job}), unbegun=frozenset(), used={})
+    lease = Lease(world.queue, "first", world.clock)
+    return start_due(book, world.doors, {}, lease=lease, free=frozenset({job}), unbegun=frozenset(), used={})
 
 
 def test_whose_plan_goes_on_later_is_asked_to_pause() -> None:

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from greenai.engine.doors import QueueDoors
 from greenai.engine.follow import run_of
-from greenai.engine.tick import LEASE_FOR, TRY_AGAIN_AFTER, Memory, Tick, tick
+from greenai.engine.lease import LEASE_FOR
+from greenai.engine.tick import TRY_AGAIN_AFTER, Memory, Tick, tick
 from greenai.errors import GreenaiError, StoreError
 from greenai.model.queue import Alive, Entry, Pausing
 

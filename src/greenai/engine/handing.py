@@ -9,6 +9,7 @@ from greenai.engine.book import Book
 from greenai.engine.doors import QueueDoors
 from greenai.engine.follow import run_of, waits_for_room
 from greenai.engine.launching import running_from, task_of
+from greenai.engine.lease import Lease
 from greenai.errors import GreenaiError, InputError
 from greenai.logic.queue_legs import leg_run_id
 from greenai.model.intensity import Reading
@@ -16,24 +17,33 @@ from greenai.model.queue import Alive, Ended, Entry, Paused, Running, RunState, 
 from greenai.ports import HoldingExecutor
 
 
-def hand_over(book: Book, doors: QueueDoors, readings: Mapping[str, Reading], *, free: frozenset[str]) -> None:
+def hand_over(book: Book, doors: QueueDoors, readings: Mapping[str, Reading], *, lease: Lease, free: frozenset[str]) -> None:
     """Let each engine that can hold the legs planned for it, take note of those it has begun, and withdraw the others."""
     for name, executor in doors.executors.items():
         if isinstance(executor, HoldingExecutor):
             own = [entry for entry in book if entry.submission.executor == name]
             try:
-                _hand_over(book, executor, own, readings, free=free)
+                _hand_over(book, executor, own, readings, lease=lease, free=free)
             except GreenaiError as error:
                 doors.warn(f"{name}: {error}")
     book.write()
 
 
 def _hand_over(
-    book: Book, executor: HoldingExecutor, own: list[Entry], readings: Mapping[str, Reading], *, free: frozenset[str]
+    book: Book,
+    executor: HoldingExecutor,
+    own: list[Entry],
+    readings: Mapping[str, Reading],
+    *,
+    lease: Lease,
+    free: frozenset[str],
 ) -> None:
     wanted = {status.run_id for entry in own if (status := run_of(entry)) is not None}
     for entry in own:
         windows = entry.status.windows if isinstance(entry.status, Waiting | Paused) else ()
+        if not lease.keep():
+            # What stands in line is for whoever has it now to judge.
+            return
         if windows and entry.id in free and waits_for_room(entry) and run_of(entry) is None:
             wanted.add(leg_run_id(entry))
             _one(book, executor, entry, readings, start_at=max(book.now_at, windows[0].start_at))

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from greenai.engine.book import Book
 from greenai.engine.doors import QueueDoors
 from greenai.engine.follow import ask_to_pause, waits_for_room
+from greenai.engine.lease import Lease
 from greenai.errors import GreenaiError, InputError
 from greenai.logic.deciding import decide, decision_document
 from greenai.logic.queue_legs import leg_run_id
@@ -71,6 +72,7 @@ def start_due(
     doors: QueueDoors,
     readings: Mapping[str, Reading],
     *,
+    lease: Lease,
     free: frozenset[str],
     unbegun: frozenset[str],
     used: Mapping[str, float],
@@ -90,6 +92,9 @@ def start_due(
     started = tuple(entry.id for entry in chosen if entry.id not in refused)
     unsure = sorted({entry.id for entry in book if _is_unlaunched(entry)} | unbegun)
     for job_id in dict.fromkeys((*started, *unsure)):
+        if not lease.keep():
+            # Whoever has it now finds them written down, and launches them.
+            break
         if job_id in thawed:
             _thaw(doors, book[job_id])
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import log
@@ -10,7 +10,9 @@ from math import log
 from greenai.engine.book import Book
 from greenai.engine.doors import QueueDoors
 from greenai.engine.foresee import foresee
+from greenai.engine.lease import Lease
 from greenai.errors import GreenaiError
+from greenai.logic.queue_told import as_told, is_slight
 from greenai.logic.queueing import Placement, Queue, place
 from greenai.model.intensity import Query, Reading
 from greenai.model.plan import Window
@@ -42,23 +44,53 @@ class Knowledge:
         known = [(zone, reading.series) for zone, reading in self.readings.items()]
         return frozenset((zone, series and (series.source.payload_sha256, series.end_at)) for zone, series in known)
 
+    def as_planned(self, book: Book, launched: Collection[str], free: frozenset[str]) -> None:
+        """What starts as planned is no reason to plan anew; whatever else has happened meanwhile is."""
+        if launched and all(job_id in self.placements for job_id in launched):
+            self.placements = {job_id: placement for job_id, placement in self.placements.items() if job_id not in launched}
+            self.rests_on = (self.series_ids, _rests_on(book, free))
 
-def plan(book: Book, doors: QueueDoors, known: Knowledge, *, free: frozenset[str], used: Mapping[str, float]) -> bool:
+
+def plan(
+    book: Book, doors: QueueDoors, known: Knowledge, *, lease: Lease, free: frozenset[str], used: Mapping[str, float]
+) -> bool:
     """Plan anew if there is a reason to, and write down what moved; False if more moved than one tick writes."""
     _read_grids(book, doors, known)
     rests_on = (known.series_ids, _rests_on(book, free))
-    if rests_on != known.rests_on:
-        queue = Queue(
-            movable=[entry for entry in book if is_movable(entry) and entry.id in free],
-            staying=[entry for entry in book if entry.takes_room and not is_movable(entry)],
-            series_by_zone={zone: reading.series for zone, reading in known.readings.items()},
-            own_zones=frozenset(zone for zone, reading in known.readings.items() if reading.own is not None),
-            capacity=doors.capacity,
-            used=used,
-        )
-        known.placements = place(queue, book.now_at, policy=doors.policy)
+    if rests_on != known.rests_on and lease.take_to_plan():
+        known.placements = _placed(book, doors, known, free=free, used=used)
         known.rests_on = rests_on
+        lease.take(doors.clock.now())
     return _write(book, known)
+
+
+def _placed(
+    book: Book, doors: QueueDoors, known: Knowledge, *, free: frozenset[str], used: Mapping[str, float]
+) -> Mapping[str, Placement]:
+    """One plan of all jobs, which leaves each the time it was told where it can."""
+    queue = Queue(
+        movable=[_as_planned(entry, known, book.now_at) for entry in book if is_movable(entry) and entry.id in free],
+        staying=[entry for entry in book if entry.takes_room and not is_movable(entry)],
+        series_by_zone={zone: reading.series for zone, reading in known.readings.items()},
+        own_zones=frozenset(zone for zone, reading in known.readings.items() if reading.own is not None),
+        capacity=doors.capacity,
+        used=used,
+    )
+    placements = place(queue, book.now_at, policy=doors.policy)
+    return as_told([book[entry.id] for entry in queue.movable], placements, book.now_at)
+
+
+def _as_planned(entry: Entry, known: Knowledge, now_at: datetime) -> Entry:
+    """A job with the time it has in the plan that stands, where it was not told a slight move."""
+    placement = known.placements.get(entry.id)
+    if placement is None or not isinstance(entry.status, Waiting) or not _is_untold(entry, entry.status, placement, now_at):
+        return entry
+    return replace(entry, status=Waiting(windows=placement.windows))
+
+
+def _is_untold(entry: Entry, status: Waiting, placement: Placement, now_at: datetime) -> bool:
+    """Whether it has moved so little that this is told when the time has come."""
+    return is_slight(status.windows, placement, deadline_at=entry.submission.job.constraints.deadline_at, now_at=now_at)
 
 
 def is_movable(entry: Entry) -> bool:
@@ -74,6 +106,7 @@ def _rests_on(book: Book, free: frozenset[str]) -> object:
     return frozenset(
         (entry.id, entry.id in free, _kind(entry, book.now_at), round(log(entry.duration.total_seconds()) / DURATION_STEP))
         for entry in book
+        if not entry.is_over
     )
 
 
@@ -125,11 +158,13 @@ def _write(book: Book, known: Knowledge) -> bool:
 
 
 def _has_moved(entry: Entry, placement: Placement, now_at: datetime) -> bool:
-    """Whether the plan is another one."""
+    """Whether the plan is another one, by so much that it is to be told."""
     status = entry.status
     if isinstance(status, Queued):
         return True
-    if isinstance(status, Waiting) and _waits_for_room(entry, status.windows, placement, now_at):
+    if isinstance(status, Waiting) and (
+        _waits_for_room(entry, status.windows, placement, now_at) or _is_untold(entry, status, placement, now_at)
+    ):
         return False
     return isinstance(status, Waiting | Paused | Running) and is_movable(entry) and status.windows != placement.windows
 

@@ -15,14 +15,13 @@ from greenai.engine.doors import QueueDoors
 from greenai.engine.follow import follow
 from greenai.engine.handing import hand_over
 from greenai.engine.launching import give_way, start_due
+from greenai.engine.lease import Lease
 from greenai.engine.scheduling import REPLAN_EVERY, Knowledge, plan
 from greenai.errors import UnknownJob
+from greenai.logic.queueing import Placement
 from greenai.logic.sharing import Shares
 from greenai.model.queue import Ended, Entry, Held, Paused, Queued, Running, Waiting
 from greenai.model.units import floor_to
-
-LEASE_FOR = timedelta(minutes=2)
-"""A process that lives renews it in half the time."""
 
 STAND_BY = timedelta(seconds=5)
 """How soon another process looks whether the one that runs the queue still does."""
@@ -58,18 +57,20 @@ class Tick:
 
 def tick(now_at: datetime, doors: QueueDoors, memory: Memory) -> Tick:
     """Do all that is due at `now_at`; raises StoreError where the queue cannot be written."""
-    if not doors.queue.lease(doors.holder, now_at, now_at + LEASE_FOR):
+    lease = Lease(doors.queue, doors.holder, doors.clock)
+    if not lease.take(now_at):
         return Tick(is_mine=False, wake_at=now_at + STAND_BY)
-    book = Book(doors.queue, doors.holder, now_at)
+    book, known = Book(doors.queue, doors.holder, now_at), memory.known
     unbegun = follow(book, doors)
     free = _settle(book, doors)
     used = _used(book, doors, memory)
-    all_written = plan(book, doors, memory.known, free=free, used=used)
+    all_written = plan(book, doors, known, lease=lease, free=free, used=used)
     give_way(book, doors)
-    hand_over(book, doors, memory.known.readings, free=free)
-    launched = start_due(book, doors, memory.known.readings, free=free, unbegun=unbegun, used=used)
+    hand_over(book, doors, known.readings, lease=lease, free=free)
+    launched = start_due(book, doors, known.readings, lease=lease, free=free, unbegun=unbegun, used=used)
+    known.as_planned(book, launched, free)
     running = tuple(entry for entry in book if entry.takes_room)
-    wake_at = _wake(book, now_at) if all_written else now_at + SOON
+    wake_at = _wake(book, known.placements, now_at) if all_written else now_at + SOON
     return Tick(is_mine=True, wake_at=wake_at, launched=launched, running=running)
 
 
@@ -95,13 +96,30 @@ def _settle(book: Book, doors: QueueDoors) -> frozenset[str]:
         if before not in answers:
             answers[before] = _before(before, doors)
         is_free, trouble = answers[before]
-        lacking = doors.capacity.lacks(entry)
-        trouble = trouble or (f"it asks for {lacking}" if lacking else "")
+        trouble = trouble or _lacking(entry, doors)
         if trouble:
             book.move(entry.id, Held(), f"held: {trouble}")
-        elif is_free:
+        elif is_free and _is_at_hand(entry, doors):
             free.append(entry.id)
     return frozenset(free) - book.write()
+
+
+def _lacking(entry: Entry, doors: QueueDoors) -> str:
+    """What it takes to run this job and is not here; empty for nothing."""
+    lacking, engine = doors.capacity.lacks(entry), entry.submission.executor
+    if lacking:
+        return f"it asks for {lacking}"
+    # One that has a plan may stand in line at its engine: it keeps it, for when that can be asked again.
+    is_away = isinstance(entry.status, Queued) and engine not in doors.executors
+    return f"it is to run on {engine}, which is not set up here" if is_away else ""
+
+
+def _is_at_hand(entry: Entry, doors: QueueDoors) -> bool:
+    """Whether the engine of a planned job is there; what it cannot start takes no room."""
+    engine = entry.submission.executor
+    if engine not in doors.executors:
+        doors.warn(f"job {entry.id} is to run on {engine}, which is not set up here")
+    return engine in doors.executors
 
 
 def _before(job_ids: tuple[str, ...], doors: QueueDoors) -> tuple[bool, str]:
@@ -119,9 +137,10 @@ def _before(job_ids: tuple[str, ...], doors: QueueDoors) -> tuple[bool, str]:
 # When to look again --------------------------------------------------------------------------------------------------
 
 
-def _wake(book: Book, now_at: datetime) -> datetime:
-    """The next moment at which something is due."""
+def _wake(book: Book, placements: Mapping[str, Placement], now_at: datetime) -> datetime:
+    """The next moment at which something is due: as was told, or as is planned now."""
     moments = [floor_to(now_at, REPLAN_EVERY) + REPLAN_EVERY]
+    moments += [placement.windows[0].start_at for placement in placements.values()]
     for entry in book:
         status = entry.status
         if isinstance(status, Waiting | Paused) and status.windows:
