@@ -199,7 +199,8 @@ def _duration(ask: Asking, policy: str) -> timedelta:
     if duration is not None:
         return span_of(duration)
     if ask.get("finish_by") is not None:
-        raise InputError("--finish-by needs to know how long the job takes", hint="add --duration, for example --duration 2h")
+        hint = "add --duration, for example --duration 2h; once it has run here none is needed"
+        raise InputError("--finish-by needs to know how long the job takes", hint=hint)
     return THRESHOLD_LOOK if policy == "threshold" else ASSUMED_DURATION
 
 
