@@ -374,3 +374,13 @@ def test_the_shim_says_how_it_is_called(capsys, world, monkeypatch):
     assert "usage" in capsys.readouterr().err
     assert shim.main(["nobody"]) == 2
     assert "holds no task" in capsys.readouterr().err
+
+
+def test_a_shim_loads_neither_what_plans_nor_what_asks_the_network():
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys, greenai.shim; print(*sys.modules)"], capture_output=True, check=True
+    )
+    planning = {
+        f"greenai.{name}" for name in ("engine.foresee", "engine.verify", "engine.wait", "logic.forecasting", "logic.lattice")
+    }
+    assert not {*planning, "httpx", "http.client", "ssl"} & set(said.stdout.decode().split())

@@ -44,6 +44,8 @@ class Book:
     def write(self) -> frozenset[str]:
         """Write all steps; the jobs of which somebody else was quicker: those are as the queue has them. Raises StoreError."""
         events, self._events = self._events, []
+        if not events:
+            return frozenset()
         written = self._queue.append(events, holder=self._holder)
         refused = frozenset(event.job_id for event, fits in zip(events, written, strict=True) if not fits)
         for entry in self._queue.entries(sorted(refused)):

@@ -18,7 +18,7 @@ from greenai.logic.evidencing import evidence_document, facts_from_document
 from greenai.logic.facts_documents import frozen_from_document
 from greenai.logic.spool import trace_of
 from greenai.model.energy import EnergyTrace
-from greenai.model.evidence import Record, RunFacts
+from greenai.model.evidence import Record, RunFacts, canonical, record_from_line
 from greenai.model.units import parse_iso_utc
 
 
@@ -90,11 +90,17 @@ def _claimed(run_id: str, doors: Doors, report: SettleReport, complete_run: Comp
         return replace(report, waiting=(*report.waiting, (run_id, "it is still running")))
     journal = Journal(doors, run_id)
     try:
-        run = histories(record for record in doors.ledger.records() if record.payload.get("run_id") == run_id)[run_id]
-        report = complete_run(run, doors, journal, report)
+        report = complete_run(_history(run_id, doors), doors, journal, report)
     finally:
         spool.close()
     return replace(report, warnings=(*report.warnings, *journal.warnings))
+
+
+def _history(run_id: str, doors: Doors) -> RunHistory:
+    """What stands of one run now; only the lines that name it are parsed, for this is asked for every run."""
+    named = canonical(run_id)
+    records = (record_from_line(line) for line in doors.ledger.lines() if named in line)
+    return histories(record for record in records if record.payload.get("run_id") == run_id)[run_id]
 
 
 def _recover(run: RunHistory, doors: Doors, journal: Journal, report: SettleReport) -> SettleReport:
