@@ -100,17 +100,6 @@ def parse_moment(text: str, now_at: datetime, zone: tzinfo) -> datetime:
     return _from_words(words, text, now_at, zone)
 
 
-def describe_span(span: timedelta) -> str:
-    """A span in words that `parse_span` reads back: "1 d 2 h", "1 h 30 min", "45 s"; whole seconds."""
-    left_s = round(abs(span.total_seconds()))
-    parts = []
-    for unit, unit_s in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, left_s = divmod(left_s, unit_s)
-        if count:
-            parts.append(f"{count} {unit}")
-    return ("-" if span < timedelta(0) and parts else "") + (" ".join(parts) or "0 s")
-
-
 def describe_moment(moment_at: datetime, zone: tzinfo) -> str:
     """Local time first, UTC beside it: "Sun 25 Oct 2026 01:30 BST (00:30Z)".
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from greenai._values import pairs_of
 from greenai.adapters.clock import SystemClock
 from greenai.adapters.executors._processes import boot_id, handle_of, is_running
-from greenai.adapters.executors._run_files import RunFiles
 from greenai.adapters.store.queue import DurableQueue
 from greenai.config import Settings, load, with_flags
 
@@ -178,6 +177,8 @@ def share_of(settings: Settings, submission: Submission) -> str:
 
 def output_of(settings: Settings, run_id: str) -> Path:
     """Where the output of a leg is, or will be."""
+    from greenai.adapters.executors._run_files import RunFiles
+
     return RunFiles(settings.home, run_id).path("output.log")
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,3 +37,16 @@ def query(
 ) -> Query:
     """A question; by default what is expected in GB for the next two hours."""
     return Query(zone=zone, start_at=start_at, end_at=start_at + timedelta(hours=hours), now_at=now_at, purpose=purpose)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may do anything: step down for as long as permissions are tested."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)

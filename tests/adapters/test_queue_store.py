@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -15,12 +16,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.adapters.stored import filled, waiting
 from tests.queue_world import HOUR, NOON, moved, next_events, submission, submissions
 
 from greenai.adapters.store.queue import DurableQueue
 from greenai.errors import StoreError, UnknownJob
-from greenai.model.plan import Window
-from greenai.model.queue import Ended, Entry, Held, JobEvent, Queued, Running, Waiting, Wished, after
+from greenai.model.queue import Ended, Held, JobEvent, Queued, Running, Wished, after
 from greenai.testing.queue import MemoryQueue
 
 
@@ -32,10 +33,6 @@ def home(tmp_path):
 @pytest.fixture(params=["durable", "memory"])
 def queue(request, home):
     return DurableQueue(home) if request.param == "durable" else MemoryQueue()
-
-
-def waiting(hours: float) -> Waiting:
-    return Waiting(windows=(Window(start_at=NOON + hours * HOUR, end_at=NOON + (hours + 1) * HOUR),))
 
 
 def test_jobs_are_numbered_and_an_array_shares_its_number(queue):
@@ -163,13 +160,6 @@ def test_log_and_database_say_the_same(tmp_path_factory, drafts, data):
         assert again.entries(sorted(entries)) == tuple(entries[job_id] for job_id in sorted(entries)), damage
 
 
-def filled(home: Path) -> tuple[Entry, ...]:
-    queue = DurableQueue(home)
-    entries = queue.enqueue([submission() for _ in range(3)], NOON)
-    queue.append([moved(entries[0], waiting(1), reason="cheap at one")])
-    return queue.entries(["1", "2", "3"])
-
-
 @pytest.mark.parametrize("body", [b"no database " * 400, b"", None])
 def test_a_damaged_database_is_kept_and_built_anew(home, body):
     entries = filled(home)
@@ -262,8 +252,10 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
 
 def test_a_log_held_by_another_process_is_waited_for_and_named(home):
     filled(home)
-    with DurableQueue(home)._log(), pytest.raises(StoreError, match="held by another process"):
-        DurableQueue(home, wait_s=0.05).enqueue([submission()], NOON)
+    with (home / "queue.jsonl").open("rb") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="held by another process"):
+            DurableQueue(home, wait_s=0.05).enqueue([submission()], NOON)
 
 
 def test_a_newer_database_is_refused(home):
@@ -337,6 +329,6 @@ def test_two_processes_never_both_start_a_job(home):
 def test_the_log_is_waited_for_and_the_database_is_not(tmp_path: Path) -> None:
     queue = DurableQueue(tmp_path)
     queue.enqueue([submission()], NOON)
-    with queue._file.writing() as database:
+    with queue._files.database.writing() as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert database.execute("PRAGMA synchronous").fetchone() == (1,)

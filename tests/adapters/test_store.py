@@ -11,14 +11,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.adapters.making import NOW, payload, query
+from tests.adapters.making import NOW, payload, query, unprivileged
 
 from greenai.adapters.store.archive import SqliteArchive
 from greenai.errors import EvidenceDamaged, StoreError
@@ -288,19 +287,6 @@ def test_a_disk_that_takes_no_more(path):
     assert bodies(archive) == [[b"before"]]
     archive.keep("uk", query(), [payload("after")])
     assert bodies(archive) == [[b"after"], [b"before"]]
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Root may do anything: step down for as long as permissions are tested."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.fixture

@@ -176,6 +176,7 @@ def test_a_list_is_drawn_like_any_table() -> None:
 
 def test_a_damaged_database_is_named_and_the_list_is_whole(cli: Cli, queue: DurableQueue) -> None:
     put(queue)
+    queue.close()
     (Path(os.environ["GREENAI_HOME"]) / "queue.sqlite").write_bytes(b"no database" * 100)
     done = cli("jobs")
     assert done.code == 0

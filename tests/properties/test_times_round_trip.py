@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from greenai.errors import InputError
-from greenai.moments import describe_span, parse_moment, parse_span
+from greenai.logic.wording import describe_span
+from greenai.moments import parse_moment, parse_span
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/London", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")]
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from greenai.errors import InputError
-from greenai.moments import describe_moment, describe_span, parse_moment, parse_share, parse_span
+from greenai.logic.wording import describe_span
+from greenai.moments import describe_moment, parse_moment, parse_share, parse_span
 
 LONDON = ZoneInfo("Europe/London")
 NOW = datetime(2026, 11, 27, 16, 38, tzinfo=UTC)

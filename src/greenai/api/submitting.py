@@ -22,11 +22,11 @@ from greenai.config import Settings
 from greenai.engine.read import read_intensity
 from greenai.errors import InputError, NoFeasibleWindow
 from greenai.logic.queue_times import over_by
+from greenai.logic.wording import describe_span
 from greenai.model.intensity import Query
 from greenai.model.job import Job
 from greenai.model.queue import Entry, PauseWay, Submission
 from greenai.model.series import IntensitySeries, Source
-from greenai.moments import describe_span
 from greenai.wiring import check_command, policy_named, sources_of
 from greenai.wiring_queue import capacity_of, executors_of, open_queue, queue_settings, share_of, system_clock
 

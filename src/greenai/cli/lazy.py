@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -58,6 +57,8 @@ class UnknownCommand(click.UsageError):
 
 def unknown_command(name: str, known: Sequence[str], ctx: click.Context) -> UnknownCommand:
     """The error for a command that does not exist."""
+    import difflib
+
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return UnknownCommand(f"there is no command {name!r}", f"{hint}commands: {', '.join(known)}", ctx)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from greenai.logic.wording import percent
+from greenai.logic.wording import describe_span, percent
 from greenai.model.units import J_PER_KWH
-from greenai.moments import describe_span
 
 UNKNOWN = "unknown"
 

@@ -41,6 +41,17 @@ def span_words(span: timedelta) -> str:
     return " ".join(words) or "0 s"
 
 
+def describe_span(span: timedelta) -> str:
+    """A span in words that can be read back: "1 d 2 h", "1 h 30 min", "45 s"; whole seconds."""
+    left_s = round(abs(span.total_seconds()))
+    parts = []
+    for unit, unit_s in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left_s = divmod(left_s, unit_s)
+        if count:
+            parts.append(f"{count} {unit}")
+    return ("-" if span < timedelta(0) and parts else "") + (" ".join(parts) or "0 s")
+
+
 def percent(share: float) -> str:
     """A share in percent: "31 %", "1.2 %"."""
     value = share * 100

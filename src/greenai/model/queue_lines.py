@@ -35,6 +35,9 @@ from greenai.model.units import iso_utc, parse_iso_utc
 
 Document = dict[str, Any]
 
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+"""Made once: json.dumps makes one for each text that is not written in its own style."""
+
 
 def event_line(event: JobEvent) -> bytes:
     """One event as one line, newline included."""
@@ -45,7 +48,7 @@ def event_line(event: JobEvent) -> bytes:
         "reason": event.reason,
         **change_document(event.change),
     }
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return _json(document).encode() + b"\n"
 
 
 def event_from_line(line: bytes) -> JobEvent:

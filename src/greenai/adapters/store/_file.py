@@ -1,5 +1,7 @@
 """One SQLite file: opened anew for each operation, so that threads, forks and other processes cannot disturb it.
 
+`_kept.py` has one that stays open.
+
 SQL stands in files beside this one, in named blocks. `schema_1` begins a database,
 `schema_2` and so on bring an older one up to date.
 """
@@ -9,10 +11,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
+from pkgutil import get_data
 from types import MappingProxyType
 
 from greenai.errors import StoreError
@@ -63,7 +65,7 @@ class DatabaseFile:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A connection within one transaction, the schema in place and up to date; raises StoreError."""
-        with self._errors("written"), self._closing(self._memory or self._new()) as database:
+        with self._errors("written"), self._opened(to_write=True) as database:
             database.execute("BEGIN IMMEDIATE")
             for number in range(self._version(database) + 1, self._newest + 1):
                 for statement in self._sql[f"schema_{number}"].split(";"):
@@ -79,7 +81,7 @@ class DatabaseFile:
             if self._memory is None and not self.path.exists():
                 yield None
                 return
-            with self._closing(self._memory or self._old()) as database:
+            with self._opened(to_write=False) as database:
                 yield database if self._version(database) == self._newest else None
 
     def is_sound(self) -> bool:
@@ -93,8 +95,10 @@ class DatabaseFile:
     def _new(self) -> sqlite3.Connection:
         """A connection that may begin the database."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite gives the files beside it the same mode: what jobs are told stands in them.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        # SQLite gives the files beside it the same mode: what jobs are told stands in them. Never open one that is there: to
+        # close it would drop the locks that SQLite has on it in this process (sqlite.org, How To Corrupt, section 2.2).
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         database = self._connect("mode=rwc")
         try:
             (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -126,8 +130,9 @@ class DatabaseFile:
         return sqlite3.connect(address, uri=True, timeout=self._wait_s, isolation_level=None, check_same_thread=False)
 
     @contextmanager
-    def _closing(self, database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-        """Leave no transaction behind, and no connection but the one that is the memory."""
+    def _opened(self, *, to_write: bool) -> Iterator[sqlite3.Connection]:
+        """A connection for one operation. It leaves no transaction behind, and no connection but the one that is the memory."""
+        database = self._memory or (self._new() if to_write else self._old())
         try:
             yield database
         finally:
@@ -165,6 +170,7 @@ class DatabaseFile:
 @cache
 def blocks_of(name: str) -> Mapping[str, str]:
     """The named blocks of a SQL file of this package."""
-    text = files("greenai.adapters.store").joinpath(name).read_text(encoding="utf-8")
+    # Not by importlib.resources, which takes longer to load than the queue takes to list 50,000 jobs.
+    text = (get_data("greenai.adapters.store", name) or b"").decode()
     blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
     return MappingProxyType({name.strip(): body.strip() for name, _, body in blocks})
