@@ -17,10 +17,14 @@ from typing import Any
 
 import pytest
 from tests.cli.test_schemas import check
+from tests.integrations.harness import needs
 from tests.slurm_world import Cluster, cluster, is_at_hand, until
 
+from greenai import api
 from greenai.adapters.executors.slurm import SlurmExecutor
+from greenai.config import load
 from greenai.errors import InputError, StoreError
+from greenai.integrations.submitit import parameters
 from greenai.model.queue import Alive, Exited, Gone, RunState, Task, Unstarted
 from greenai.testing.executors import JobExecutorContract
 from greenai.testing.grid import FakeGrid
@@ -395,7 +399,7 @@ def test_an_array_goes_where_it_is_cleanest_with_one_begin_and_is_paused_as_a_wh
         document = json.loads(greenai("wrap", *words, str(script)))
     check(document, "slurm_wrap")
     assert document["partition"] == "fr", "the north of Scotland has the cleaner grid"
-    assert document["notes"][0].startswith("of the partitions fr ")
+    assert document["notes"][0].startswith("cleanest of the partitions: fr ")
     assert document["duration_s"] == 2 * 600.0, "two rounds of ten minutes"
     array = document["job_id"]
     assert sorted(tasks()) == [f"{array}_{number} PENDING fr" for number in (1, 2, 3)]
@@ -408,6 +412,50 @@ def test_an_array_goes_where_it_is_cleanest_with_one_begin_and_is_paused_as_a_wh
     greenai("pause", f"{array}_2")
     assert slurm.state(f"{array}_2") == "PENDING JobHeldUser"
     slurm.say("scancel", array)
+
+
+TRAINS = """
+import sys, time
+import submitit
+class Train:
+    def __call__(self, done=0):
+        self.done, end = done, done + 3 if done else 1000
+        while self.done < end:
+            time.sleep(0.2); self.done += 1; print("step", self.done, flush=True)
+        return self.done
+    def checkpoint(self, *_):
+        return submitit.helpers.DelayedSubmission(self, self.done)
+executor = submitit.AutoExecutor(folder=sys.argv[1], cluster="slurm")
+executor.update_parameters(timeout_min=60, **eval(sys.argv[2]))
+print(executor.submit(Train()).job_id)
+"""
+"""It goes on until it is asked to save, then to three steps further."""
+
+
+@needs("submitit")
+def test_a_job_of_submitit_begins_at_the_clean_hour_and_its_checkpoint_comes_back(
+    slurm: Cluster, home: Path, series: Path
+) -> None:
+    plan = api.plan(
+        duration="1h", finish_by="24h", settings=load({"GREENAI_HOME": str(home), "GREENAI_SERIES": str(series)}, home)
+    )
+    place = slurm.place / "submitit"
+    taken = slurm.say(sys.executable, "-c", TRAINS, str(place), repr(parameters(plan)))
+    assert taken.returncode == 0, taken.stderr
+    job_id = taken.stdout.strip()
+    begin = slurm.say("squeue", "-h", "-j", job_id, "-o", "%S", SLURM_TIME_FORMAT="%s").stdout.strip()
+    assert int(begin) == int(plan.decision.start_at.timestamp())
+    slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+    out = place / f"{job_id}_0_log.out"
+    until(lambda: out.exists() and "step 3" in out.read_text(encoding="utf-8"), "some steps")
+    asked = ("slurm", "pause", job_id, "--signal", "USR2", "--until", "3h", "--within", "50s")
+    paused = slurm.say(*GREENAI, *asked, GREENAI_HOME=str(home))
+    assert paused.returncode == 0, paused.stderr
+    assert slurm.state(job_id).startswith("PENDING")
+    slurm.say("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+    until((place / f"{job_id}_0_result.pkl").exists, "it to come back and end")
+    steps = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("step")]
+    assert steps == [f"step {number}" for number in range(1, len(steps) + 1)]
 
 
 def test_the_queue_hands_a_job_to_slurm_which_runs_it_without_a_daemon(slurm: Cluster, home: Path, series: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from greenai._values import pairs_of
 from greenai.api.asking import Asking, Moment, moment_of, new_run_id
@@ -123,10 +123,17 @@ def submit(wrapped: Wrapped) -> Wrapped:
     return replace(wrapped, job_id=slurm_commands().submit(wrapped.command[1:], os.environ))
 
 
-def pause(job_id: str, *, until: Moment | None = None, within: timedelta = COMES_BACK_WITHIN) -> datetime | None:
+def pause(
+    job_id: str,
+    *,
+    until: Moment | None = None,
+    within: timedelta = COMES_BACK_WITHIN,
+    signal: Literal["USR1", "USR2"] = "USR1",
+) -> datetime | None:
     """Ask the script of a job to save and leave by USR1, and let it come back at `until`; without it, when it is released.
 
     The script comes back by RequeueExit=75 in slurm.conf, or by its own `scontrol requeue`.
+    With USR2 all processes of the job are asked: so jobs of submitit are.
     A job that waits in line is only moved. The number of an array means all its tasks
     that are not over; 7_3 means one.
 
@@ -140,15 +147,12 @@ def pause(job_id: str, *, until: Moment | None = None, within: timedelta = COMES
     if not found:
         raise UnknownJob(f"Slurm has no job {job_id} of yours", hint="squeue --me lists them")
     asked = [job.job_id for job in found if job.is_live or (job.job_id == job_id and not job.is_in_line)]
+    # Those in line first: of an array that may not run all its tasks at once, the next begin where others leave.
+    _put_off(slurm, job_id, until_at)
     for number in asked:
-        slurm.signal(number, "USR1")
+        slurm.signal(number, signal, all_of_it=signal == "USR2")
     _await(lambda: _is_back(slurm, job_id, asked), job_id, within)
-    if until_at is None:
-        for job in _in_line(slurm, job_id):
-            slurm.hold(job.job_id)
-    else:
-        moment = until_at
-        _await(lambda: _keeps_begin(slurm, job_id, moment), job_id, within)
+    _await(lambda: _put_off(slurm, job_id, until_at), job_id, within)
     return until_at
 
 
@@ -267,9 +271,9 @@ def _cleanest(told: Stated, settings: Settings, ask: Asking, notes: list[str], *
     if not zones:
         raise InputError("no partition is known to stand in a zone", hint='set slurm_partitions = "GB=london,FR=paris"')
     plans = {partition: plan(zone=zone, settings=settings, **ask) for partition, zone in sorted(zones.items())}
-    best = min(plans, key=lambda name: _expected(plans[name]))
-    notes.append("of the partitions " + ", ".join(f"{name} {_expected(one):.0f} g/kWh" for name, one in plans.items()))
-    return plans[best], best
+    ranked = sorted(plans, key=lambda name: _expected(plans[name]))
+    notes.append("cleanest of the partitions: " + ", ".join(f"{name} {_expected(plans[name]):.0f} g/kWh" for name in ranked))
+    return plans[ranked[0]], ranked[0]
 
 
 def _expected(answer: PlanAnswer) -> float:
@@ -306,14 +310,20 @@ def _is_back(slurm: Slurm, job_id: str, asked: Sequence[str]) -> bool:
     return not any(job.is_live for job in jobs)
 
 
-def _keeps_begin(slurm: Slurm, job_id: str, moment: datetime) -> bool:
-    """Whether Slurm keeps the begin it is given: while it puts a requeued job back in line, it sets its own, two minutes off."""
+def _put_off(slurm: Slurm, job_id: str, moment: datetime | None) -> bool:
+    """Hold what is in line, or let it begin then; whether Slurm keeps to that.
+
+    While it puts a requeued job back in line it sets a begin of its own, two minutes off.
+    """
     waiting = _in_line(slurm, job_id)
     for job in waiting:
-        slurm.start_at(job.job_id, moment)
-    if waiting:
+        if moment is None:
+            slurm.hold(job.job_id)
+        else:
+            slurm.start_at(job.job_id, moment)
+    if waiting and moment is not None:
         time.sleep(SETTLES_AFTER_S)
-    return all(_begins_at(job, moment) for job in _in_line(slurm, job_id))
+    return moment is None or all(_begins_at(job, moment) for job in _in_line(slurm, job_id))
 
 
 def _begins_at(job: SlurmJob, moment: datetime) -> bool:

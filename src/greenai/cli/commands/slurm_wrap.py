@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -30,7 +30,8 @@ PAUSE_HELP = """Let the script of a job save and leave, and come back later.
   greenai slurm pause 1234 --until 'tomorrow 2:00'
 
 The script must trap USR1, save, and exit 75 (with RequeueExit=75 in
-slurm.conf) or requeue itself. A job still in line is only moved.
+slurm.conf) or requeue itself. A job still in line is only moved. The number
+of an array means all its tasks that are not over, 1234_3 one of them.
 """
 
 
@@ -106,15 +107,22 @@ def _show(session: Session, wrapped: Wrapped, origin: str) -> None:
 @click.argument("job_id", metavar="JOB")
 @click.option("--until", metavar="WHEN", help="Come back then: 'tomorrow 3:00', 6h. Without it, when scontrol release lets it.")
 @click.option("--within", metavar="SPAN", default="15m", show_default=True, help="How long it may take to save and leave.")
+@click.option(
+    "--signal",
+    type=click.Choice(["USR1", "USR2"]),
+    default="USR1",
+    show_default=True,
+    help="USR1 asks the script, USR2 all its processes: for submitit.",
+)
 @pass_session
-def pause(session: Session, /, *, job_id: str, until: str | None, within: str) -> None:
+def pause(session: Session, /, *, job_id: str, until: str | None, within: str, signal: Literal["USR1", "USR2"]) -> None:
     """Signal it, and move its begin."""
     from greenai.api import slurm
     from greenai.cli import words
     from greenai.model.units import iso_utc
     from greenai.moments import parse_span
 
-    until_at = slurm.pause(job_id, until=until, within=parse_span(within))
+    until_at = slurm.pause(job_id, until=until, within=parse_span(within), signal=signal)
     if session.json:
         session.screen.document(
             {"schema": "greenai.slurm_pause/1", "job_id": job_id, "begin_at": None if until_at is None else iso_utc(until_at)}
