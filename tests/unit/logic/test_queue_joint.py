@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.queue_world import NOON, lived, submission
+from tests.queue_world import HOUR, NOON, lived, submission
 
 from greenai.errors import NoFeasibleWindow
-from greenai.logic import queue_packed
+from greenai.logic import queue_packed, segments
 from greenai.logic.placing import greenest, interruptible
-from greenai.logic.queue_joint import Joint, joint_plan
+from greenai.logic.queue_joint import BARRED_G_PER_KWH, Joint, joint_plan
 from greenai.logic.queue_room import Capacity, fits_together
 from greenai.model.fleet import Packing
 from greenai.model.job import Constraints
@@ -266,3 +266,17 @@ def test_a_policy_that_finds_nothing_leaves_a_job_in_one_piece() -> None:
     values = {"GB": series(STRIPES)}
     assert len(joint([entry], gpus=1, series_by_zone=values).windows["1"]) == 2
     assert len(joint([entry], gpus=1, series_by_zone=values, policy=lambda _: nothing).windows["1"]) == 1
+
+
+def test_barred_slots_leave_the_search_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    day = np.tile(np.repeat(200 + 60 * np.sin(np.arange(48) / 24 * np.pi), 6), 2)
+    values = np.where(np.arange(576) % 70 < 18, BARRED_G_PER_KWH, day)
+    source = Source(provider="list", url="", fetched_at=NOON, payload_sha256="")
+    barred = IntensitySeries(start_at=NOON, step=SLOT / 6, values=values, zone="GB", kind="forecast", source=source)
+    begin_at = NOON + timedelta(minutes=2)
+    limits = Constraints(earliest_at=begin_at, deadline_at=begin_at + 47 * HOUR, duration=10 * HOUR, interruptible=True)
+    looks, look_at = [], segments._Search.look_at
+    monkeypatch.setattr(segments._Search, "look_at", lambda search, count: looks.append(count) or look_at(search, count))
+    plan = interruptible(barred, limits, begin_at)
+    assert plan.cost_g_per_kw < 10 * 200
+    assert len(looks) < 20
