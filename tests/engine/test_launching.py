@@ -189,3 +189,13 @@ def test_a_way_that_was_said_goes_before_and_a_past_that_cannot_be_read_leaves_i
         assert status.way == said
         assert bool(world.warnings) is (said == "auto")
         assert all("what pausing it costs is not known: no ledger" in warning for warning in world.warnings)
+
+
+def test_each_of_equal_jobs_that_start_together_has_the_decision_under_its_own_name() -> None:
+    world = World(CLEAN, gpus=3)
+    jobs = [world.job(), world.job(), world.job(hours=2)]
+    world.tick()
+    decisions = [dict(task.decision or {}) for task in world.executor.launched]
+    assert sorted(str(decision.pop("job_id")) for decision in decisions) == jobs
+    assert decisions.count(decisions[0]) in {1, 2}
+    assert len({str(decision["windows"]) for decision in decisions}) == 2

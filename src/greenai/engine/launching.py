@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from greenai.engine.book import Book
 from greenai.engine.doors import QueueDoors
@@ -20,7 +21,8 @@ from greenai.logic.queue_room import Room
 from greenai.logic.queue_times import latest_start_at, left_at, rest_of
 from greenai.logic.wording import when
 from greenai.model.intensity import Reading
-from greenai.model.plan import Plan, Window
+from greenai.model.job import Constraints, Job
+from greenai.model.plan import Decision, Plan, Window
 from greenai.model.queue import Ended, Entry, Paused, Pausing, Running, Task, Waiting
 from greenai.model.series import IntensitySeries
 from greenai.model.units import SECONDS_PER_HOUR
@@ -212,14 +214,24 @@ def _decision(entry: Entry, status: Running, reading: Reading | None) -> Mapping
     """Why it runs now, as a decision that can be replayed; None where nothing is known of the grid."""
     if reading is None or reading.series is None:
         return None
-    rest = rest_of(entry, status.started_at)
-    job = replace(rest, constraints=replace(rest.constraints, min_saving=0.0))
+    job = rest_of(entry, status.started_at)
+    limits = replace(job.constraints, min_saving=0.0)
     try:
-        plan = _plan_of(status.windows, reading.series)
-        return decision_document(decide(job, reading.series, lambda *_: plan, status.started_at), reading)
+        decision = _decided(job.zone, job.policy, limits, reading.series, windows=status.windows, now_at=status.started_at)
     except GreenaiError:
         # A forecast that ends before the job does: there is nothing to weigh.
         return None
+    return decision_document(replace(decision, job_id=entry.id), reading)
+
+
+@lru_cache(maxsize=64)
+def _decided(
+    zone: str, policy: str, limits: Constraints, series: IntensitySeries, *, windows: tuple[Window, ...], now_at: datetime
+) -> Decision:
+    """The decision for any job with these limits: of those that start at once, many are equal. Raises GreenaiError."""
+    job = Job(id="", command=(), constraints=limits, policy=policy, zone=zone, submitted_at=now_at)
+    plan = _plan_of(windows, series)
+    return decide(job, series, lambda *_: plan, now_at)
 
 
 def _plan_of(windows: Sequence[Window], series: IntensitySeries) -> Plan:
