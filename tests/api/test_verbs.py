@@ -218,12 +218,16 @@ def test_a_file_that_breaks_during_the_run_is_a_warning(tmp_path: Path) -> None:
     assert "not an evidence.csv" in outcome.warnings[0]
 
 
-def test_should_run_answers_as_the_prototype_did(grid: FakeGrid) -> None:
-    high, decision = should_run(10_000)
-    assert high is True
-    assert set(decision) == {"timestamp_utc", "region", "carbon_intensity", "threshold"}
-    low, decision = should_run(decision["carbon_intensity"])
-    assert low is False
+def test_should_run_answers_as_the_prototype_did(grid: FakeGrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_at = datetime(2020, 1, 1, tzinfo=UTC)
+    steady = [(first_at + timedelta(minutes=30) * slot, 180.0) for slot in range(96)]  # a slot may end between the two reads
+    with FakeGrid(steady) as service, monkeypatch.context() as there:
+        there.setenv("GREENAI_UK_URL", service.url)
+        high, decision = should_run(10_000)
+        assert high is True
+        assert set(decision) == {"timestamp_utc", "region", "carbon_intensity", "threshold"}
+        low, decision = should_run(decision["carbon_intensity"])
+        assert low is False
     grid.fail("outage_500")
     _, decision = should_run(200)
     assert "uk" in decision["fallback"]
