@@ -57,6 +57,7 @@ BENCHES = (
     Bench(name="gaia", title="GAIA, reproduced", script="gaia.py"),
     Bench(name="packing", title="Packing", script="packing.py", arguments=("--step-h", "53")),
     Bench(name="queue", title="The queue", script="queue_durable.py"),
+    Bench(name="queue_tick", title="One tick over ten thousand jobs", script="queue_tick.py"),
     Bench(name="queue_sweep", title="A sweep through the queue", script="queue_sweep.py"),
     Bench(name="elastic", title="Elastic", script="elastic.py", arguments=("--step-h", "53")),
     Bench(name="learning", title="Learning from past runs", script="learning.py"),
