@@ -111,8 +111,12 @@ demonstration() { # run.sh as a stranger runs it, with a grid service that does 
   test -s artifacts/demo/evidence.json
 }
 
+BY_THEMSELVES=(--ignore=tests/e2e/test_slurm.py --ignore=tests/e2e/test_queue_chaos.py)
+
+chaos() { "$PY" -m pytest -q -n 0 tests/e2e/test_queue_chaos.py; } # 300 jobs and 60 kills: what disturbs it makes it slow
+
 pytest_with_coverage() { # two workers a core: most of the time tests wait for processes, servers and clocks
-  "$PY" -m pytest -q -n $((2 * $(nproc))) --dist worksteal --cov --cov-report=term --ignore=tests/e2e/test_slurm.py "$@" | tee "$SAID/pytest"
+  "$PY" -m pytest -q -n $((2 * $(nproc))) --dist worksteal --cov --cov-report=term "${BY_THEMSELVES[@]}" "$@" | tee "$SAID/pytest"
 }
 
 slurm() { # one real controller with two nodes, in its own directory, for one file of tests: not in parallel
@@ -146,6 +150,7 @@ fi
 
 step "docs" docs
 gather
+step "chaos" chaos
 step "pytest" pytest_with_coverage "$@"
 while IFS= read -r gap; do printf '!!! NOT TESTED HERE: %s\n' "$gap"; done < <(cat "$SAID/untested" 2>/dev/null || true)
 printf '\nAll steps passed in %d s. pytest said:\n' "$SECONDS"
