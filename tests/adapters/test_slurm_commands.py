@@ -105,6 +105,26 @@ def test_what_is_refused_for_ever_is_told_from_what_is_refused_now(fake: Fake) -
         executor(fake).launch(task())
 
 
+@pytest.mark.parametrize(
+    "words", ["scontrol: error: Job is no longer pending execution for job 5", "slurm_update error: Invalid job id specified"]
+)
+def test_a_job_that_begins_or_ends_before_it_is_moved_is_no_trouble(fake: Fake, words: str) -> None:
+    fake.put("sbatch", TAKES)
+    fake.put("scontrol", f"printf '%s\\n' \"$@\" >>{{said}}; echo '{words}' >&2; exit 1")
+    slurm = executor(fake)
+    assert slurm.schedule(task(), MOMENT) == slurm.schedule(task(), MOMENT + timedelta(hours=1)) == "5"
+    assert f"StartTime={stamp(MOMENT + timedelta(hours=1))}" in fake.said("scontrol")
+
+
+def test_a_job_that_ends_before_it_is_asked_is_no_trouble_and_any_other_refusal_is(fake: Fake) -> None:
+    fake.jobs("5|RUNNING|None|1795575600|greenai:run=run-1")
+    fake.put("scancel", "exit 1")
+    Slurm(fake.environ).signal("5", "USR1")
+    fake.put("scancel", "echo 'scancel: error: Kill job error on job id 5: Access/permission denied' >&2; exit 1")
+    with pytest.raises(InputError, match="Access/permission denied"):
+        Slurm(fake.environ).signal("5", "USR1")
+
+
 def test_a_controller_that_is_away_is_asked_once(fake: Fake) -> None:
     away = "echo asked >>{said}; echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1"
     fake.put("squeue", away)

@@ -29,6 +29,16 @@ TAG = "greenai:run="
 
 HIDING = ("SQUEUE_", "SCONTROL_", "SCANCEL_", "SACCT_", "SLURM_")
 KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER")
+SILENT = "it does not say why"
+OVERTAKEN = (
+    "Invalid job id",
+    "already completing or completed",
+    "Job/step already",
+    "no longer pending execution",
+    # Of a job that has ended, and of nothing else, scancel fails without a word.
+    f"(scancel): {SILENT}",
+)
+"""What Slurm says where a job began or ended between our look and our request."""
 FOR_EVER = (
     "invalid partition",
     "Invalid account",
@@ -185,12 +195,12 @@ class Slurm:
         return sum(counted) if any(counted) else None
 
     def _change(self, command: Sequence[str]) -> None:
-        """Do it; a job that has ended meanwhile is no trouble."""
+        """Do it; a job that has begun or ended meanwhile is no trouble."""
         self._asked_s = None
         try:
             self._said(command, self._environ)
         except InputError as error:
-            if not any(word in str(error) for word in ("Invalid job id", "already completing or completed", "Job/step already")):
+            if not any(words in str(error) for words in OVERTAKEN):
                 raise
 
     def _said(self, command: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -222,7 +232,7 @@ class Slurm:
     def _refusal(self, name: str, stderr: str) -> GreenaiError:
         """Why a command failed, in its own last words."""
         lines = [line.partition("error: ")[2] or line for line in stderr.strip().splitlines()]
-        words = "; ".join(lines[-2:]) or "it does not say why"
+        words = "; ".join(lines[-2:]) or SILENT
         if any(sign in stderr for sign in ("contact slurm controller", "configuration source", "Connection refused")):
             return self._is_away(f"the controller of Slurm does not answer {name}: {words}")
         if name == "sbatch" and not any(sign.lower() in stderr.lower() for sign in FOR_EVER):
