@@ -113,7 +113,9 @@ demonstration() { # run.sh as a stranger runs it, with a grid service that does 
 
 BY_THEMSELVES=(--ignore=tests/e2e/test_slurm.py --ignore=tests/e2e/test_queue_chaos.py)
 
-chaos() { "$PY" -m pytest -q -n 0 tests/e2e/test_queue_chaos.py; } # 300 jobs and 60 kills: what disturbs it makes it slow
+chaos() { # by itself: what disturbs it makes it slow. The whole thing (300 jobs, 60 kills: the file's own sizes) takes 4.5 min on two cores
+  CHAOS_JOBS="${CHAOS_JOBS:-120}" CHAOS_KILLS="${CHAOS_KILLS:-40}" "$PY" -m pytest -q -n 0 tests/e2e/test_queue_chaos.py
+}
 
 pytest_with_coverage() { # two workers a core: most of the time tests wait for processes, servers and clocks
   "$PY" -m pytest -q -n $((2 * $(nproc))) --dist worksteal --cov --cov-report=term "${BY_THEMSELVES[@]}" "$@" | tee "$SAID/pytest"
