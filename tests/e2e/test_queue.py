@@ -198,7 +198,7 @@ def test_a_deaf_job_is_ended_and_its_story_and_its_evidence_say_how(greenai: Gre
     greenai("jobs", "pause", "1")
     until(lambda: status(greenai, "1") == "failed")
     how = "did not pause within 1 s: sent TERM, then KILL"
-    assert how in greenai("jobs", "show", "1").stdout
+    assert how in " ".join(greenai("jobs", "show", "1").stdout.split())
     until(lambda: shown(greenai, "1")["evidence"])
     evidence = json.loads(greenai("evidence", "show", "--json").stdout)
     assert evidence["inputs"]["end_note"] == how
