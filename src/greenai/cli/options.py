@@ -114,13 +114,18 @@ def _applied(command: F, options: tuple[Callable[[F], F], ...]) -> F:
 
 def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
     """What --label was given as; raises UsageError."""
-    labels = {}
+    return pairs_of(pairs, "label", "KEY=VALUE")
+
+
+def pairs_of(pairs: tuple[str, ...], what: str, form: str = "NAME=VALUE") -> dict[str, str]:
+    """Names and values that were given as words of this form; raises UsageError."""
+    found = {}
     for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise click.UsageError(f"a label is written KEY=VALUE, not {pair!r}")
-        labels[key] = value
-    return labels
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"a {what} is written {form}, not {pair!r}")
+        found[name] = value
+    return found
 
 
 def hardware_settings(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from greenai.cli.command import Command, Session, pass_session
+from greenai.cli.options import pairs_of
 
 if TYPE_CHECKING:
     from greenai.model.queue import Entry
@@ -68,7 +69,7 @@ def submit(session: Session, /, command: tuple[str, ...], **asked: Any) -> None:
 
     settings = session.settings()
     open_ended = all(asked[name] is None for name in ("finish_by", "deadline", "max_wait"))
-    asked["labels"], asked["env"] = _pairs("label", asked["labels"]), _pairs("variable", asked["env"])
+    asked["labels"], asked["env"] = pairs_of(asked["labels"], "label"), pairs_of(asked["env"], "variable")
     asked["places"] = tuple(place.strip() for place in asked["places"].split(",") if place.strip())
     if not asked["interruptible"]:
         _refuse_pieces(asked)
@@ -80,16 +81,6 @@ def submit(session: Session, /, command: tuple[str, ...], **asked: Any) -> None:
         session.screen.document({"jobs": [job_document(entry) for entry in entries], "daemon": holder is not None})
         return
     _tell(session, entries, holder, places=asked["places"], open_ended=open_ended)
-
-
-def _pairs(what: str, given: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for pair in given:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise click.UsageError(f"a {what} is written NAME=VALUE, not {pair!r}")
-        found[key] = value
-    return found
 
 
 def _refuse_pieces(asked: dict[str, Any]) -> None:
